@@ -1,0 +1,240 @@
+"""The native core: mechanism only. Policy, and the names users import, live in the Python modules named here.
+
+Every class is imported in exactly one Python module, its home; everyone else imports it from there.
+"""
+
+from collections.abc import Callable, Iterable
+from socket import socket
+from typing import Any, Final, Literal, Protocol, Self, TypeAlias, final
+
+from typing_extensions import Buffer
+
+from floodway.conn.stats import LoadReport, ReactorStats
+from floodway.limits import Limits
+
+# An address as Python's socket module shapes it: (host, port), (host, port, flow, scope) or a path.
+Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | str | bytes
+
+# Ceilings: the largest value each limit may be given (home: floodway.limits).
+MAX_INPUT_CEILING: Final[int]  # bytes, of `max_input` and every framing's `max_bytes`
+MAX_OUTPUT_CEILING: Final[int]  # bytes, of `max_output` and of a single write
+READ_CHUNK_CEILING: Final[int]  # bytes
+MAX_BATCH_CEILING: Final[int]  # events
+MAX_READY_CEILING: Final[int]  # descriptors
+TICK: Final[float]  # seconds, the precision of every timer
+
+# Event kinds that do not belong to a connection (home: floodway.conn.reactor).
+EVENT_CALL: Final[int]  # target: the function; payload: its arguments
+EVENT_ACCEPTED: Final[int]  # target: the Newcomer; payload: the listener's number
+EVENT_NOTICE: Final[int]  # target: a notice's name; payload: its value, for the log
+# Offsets of a route's events from the number that `add_route` returned.
+ROUTE_OPEN: Final[int]  # payload None
+ROUTE_DATA: Final[int]  # payload bytes, or a LinkBuffer for Buffered
+ROUTE_WRITABLE: Final[int]  # payload None
+ROUTE_CLOSE: Final[int]  # payload None or the exception
+ROUTE_EVENTS: Final[int]  # how many numbers a route takes
+
+@final
+class Admission:  # home: floodway.conn.engine
+    """Counts the connections of a process against its limits. Shared by all reactors of an engine."""
+    def __new__(cls, max_connections: int | None, max_connections_per_ip: int | None) -> Self: ...
+    @property
+    def connections(self) -> int: ...
+    @property
+    def max_connections(self) -> int | None: ...
+
+@final
+class FakeClock:  # home: floodway.base.clock
+    """A clock that moves only when told to; a reactor made with it fires timers by it. Any thread."""
+    def __new__(cls) -> Self: ...
+    def advance(self, seconds: float) -> None: ...
+    def now(self) -> float: ...
+
+@final
+class Framing:  # home: floodway.app.framing
+    """A framing in its native form. `max_bytes` bounds one frame without its prefix or terminator."""
+    @staticmethod
+    def raw() -> Framing: ...
+    @staticmethod
+    def lines(max_bytes: int) -> Framing: ...
+    @staticmethod
+    def delimited(delimiter: bytes, max_bytes: int) -> Framing: ...
+    @staticmethod
+    def fixed(size: int) -> Framing: ...
+    @staticmethod
+    def length_prefixed(
+        size: int, byteorder: Literal["big", "little"], max_bytes: int, includes_header: bool
+    ) -> Framing: ...
+    @staticmethod
+    def buffered() -> Framing: ...
+
+@final
+class Newcomer:  # home: floodway.conn.balancing
+    """An accepted socket that no reactor owns yet. Closed when dropped without having been adopted."""
+    @property
+    def fd(self) -> int: ...
+    @property
+    def peer(self) -> Address: ...
+
+@final
+class Timer:  # home: floodway.conn.timers
+    """A call that a reactor makes later. Any thread may cancel it."""
+    def cancel(self) -> bool:
+        """Keep the call from being made. Returns whether it still could be."""
+    @property
+    def is_pending(self) -> bool: ...
+
+@final
+class Batch:  # home: floodway.conn.reactor
+    """What one `poll` found: (kind, target, payload), at most `max_batch` of them."""
+    def __iter__(self) -> Batch: ...
+    def __next__(self) -> tuple[int, Any, Any]: ...  # targets and payloads depend on the kind
+
+@final
+class Reactor:  # home: floodway.conn.reactor
+    """A poller, the connections that it owns, their buffers and timers. One thread, the owner, polls it."""
+    def __new__(
+        cls,
+        name: str,
+        *,
+        driver: Literal["auto", "epoll", "portable"] = "auto",
+        limits: Limits,
+        admission: Admission,
+        clock: FakeClock | None = None,
+    ) -> Self: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def driver(self) -> str: ...
+    @property
+    def load(self) -> int:
+        """Connections owned or on their way here. Any thread."""
+    @property
+    def busy_since(self) -> float | None:
+        """`time.monotonic()` of the end of the last poll while a batch is being handled, else None. Any thread."""
+    def poll(self, timeout: float | None = None) -> Batch | None:
+        """Wait for events that Python wants, with the interpreter released. None once stopped."""
+    def wake(self) -> None: ...
+    def wake_fd(self) -> int:
+        """A descriptor whose writing wakes the poll, for `signal.set_wakeup_fd`."""
+    def stop(self) -> None:
+        """Let the next poll return None. Any thread."""
+    def add_route(
+        self, *, interest: int, framing: Framing, limits: Limits, keepalive: int | None, nodelay: bool, serialized: bool
+    ) -> int:
+        """What becomes of the connections of one listener or connector; before they exist. Returns the number
+        of its first event; `interest` is a mask of 1 << ROUTE_*. `keepalive` in seconds, None for off.
+        `serialized`: hold back each event of a connection until `done` was called for the one before
+        (worker threads)."""
+    def listen(self, fd: int, route: int, *, hand_over: bool = False) -> int:
+        """Accept on a listening socket (the core keeps a duplicate). With `hand_over` each newcomer is an EVENT_ACCEPTED instead of a
+        connection of this reactor. Owner thread, or any thread before the first poll. Returns its number."""
+    def adopt(self, newcomer: Newcomer, route: int) -> None:
+        """Own this socket from now on. Any thread. Consumes the newcomer."""
+    def connect(
+        self, address: Address | None, route: int, *, timeout: float | None, user_data: object = None
+    ) -> Connection:
+        """Start a connection. Any thread. Address None: `Connection._resolved` follows once it is known."""
+    def call_soon(self, function: Callable[..., object], *args: object) -> None:
+        """Make this call on the owner's thread. Any thread."""
+    def call_later(self, seconds: float, function: Callable[..., object], *args: object) -> Timer: ...
+    def connections(self) -> list[Connection]: ...
+    def fail(self, connection: Connection, error: BaseException) -> None:
+        """Abort this connection because its handler raised `error`, which `on_close` gets."""
+    def close_listeners(self) -> None:
+        """Accept what waits, then close. Owner thread. Part one of stopping."""
+    def drain(self, idle_seconds: float) -> None:
+        """Close idle connections now and busy ones when they become idle; those that never sent a byte get
+        `idle_seconds`. Owner thread. Part two of stopping."""
+    def abort_all(self, reason: str) -> None:
+        """Abort every connection with ServerStopping. Owner thread. Part three."""
+    def close(self) -> None:
+        """Close every descriptor without callbacks. After the last poll, or in a forked child, where it only closes."""
+    def stats(self) -> ReactorStats:
+        """A snapshot. Any thread."""
+
+@final
+class Connection:  # home: floodway.conn.connection
+    # full public docstrings live in the Rust source (text signature + doc), the stub mirrors signatures
+    @property
+    def id(self) -> int: ...
+    @property
+    def peer(self) -> Address: ...
+    @property
+    def local(self) -> Address: ...
+    @property
+    def reactor(self) -> Reactor: ...
+    @property
+    def user_data(self) -> Any: ...  # whatever the user stored
+    @user_data.setter
+    def user_data(self, value: object) -> None: ...
+    @property
+    def pending_output(self) -> int: ...
+    @property
+    def bytes_in(self) -> int: ...
+    @property
+    def bytes_out(self) -> int: ...
+    @property
+    def opened_at(self) -> float: ...
+    @property
+    def is_closed(self) -> bool: ...
+    @property
+    def state(self) -> Literal["opening", "open", "half-closed", "closing", "closed"]: ...
+    def write(self, data: Buffer | LinkBuffer, /) -> bool: ...
+    def writelines(self, pieces: Iterable[Buffer | LinkBuffer], /) -> bool: ...
+    def write_frame(self, payload: Buffer, /) -> bool: ...
+    def write_eof(self) -> None: ...
+    def close(self, reason: str | None = None) -> None: ...
+    def abort(self) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def set_framing(self, framing: FramingLike, /) -> None: ...
+    def set_idle_timeout(self, seconds: float | None) -> None: ...
+    def take_socket(self) -> tuple[socket, bytes]: ...
+    def _resolved(self, address: Address | None, error: BaseException | None) -> None: ...
+    def _done(self) -> None:
+        """Worker threads: the event of a serialized route has been handled; offer the next."""
+
+class FramingLike(Protocol):  # any public framing, see floodway.app.framing
+    def native(self) -> Framing: ...
+
+def write_many(connections: Iterable[Connection], data: Buffer, /) -> int: ...  # home: floodway.conn.connection
+
+@final
+class LinkBuffer:  # home: floodway.base.buffer
+    def __new__(cls, data: Buffer = b"", /) -> Self: ...
+    def __len__(self) -> int: ...
+    def peek(self, n: int, /) -> bytes: ...
+    def next(self, n: int, /) -> View: ...
+    def read(self, n: int = -1, /) -> bytes: ...
+    def skip(self, n: int, /) -> None: ...
+    def find(self, delimiter: Buffer, /) -> int: ...
+    def until(self, delimiter: Buffer, /) -> View: ...
+    def slice(self, n: int, /) -> LinkBuffer: ...
+    def reserve(self, n: int, /) -> WritableView: ...
+    def commit(self, n: int, /) -> None: ...
+    def append(self, other: LinkBuffer, /) -> None: ...
+    def write(self, data: Buffer, /) -> None: ...
+
+@final
+class View:  # home: floodway.base.buffer
+    def __len__(self) -> int: ...
+    def __bytes__(self) -> bytes: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __release_buffer__(self, view: memoryview, /) -> None: ...
+    def release(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exc: object) -> None: ...
+
+@final
+class WritableView:  # home: floodway.base.buffer
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __release_buffer__(self, view: memoryview, /) -> None: ...
+
+def load(
+    address: Address, *, connections: int, mode: Literal["echo", "idle", "flood"], rate: float | None, size: int,
+    seconds: float, pid: int | None, progress: Callable[[str, int, float], object] | None = None,
+) -> LoadReport: ...  # home: floodway.cli.load
+
+def probe() -> dict[str, Any]: ...  # home: floodway.base.platform: kernel, drivers and why, somaxconn, ...
