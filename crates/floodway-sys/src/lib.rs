@@ -1,1 +1,38 @@
-//! Placeholder; see the module docs once written.
+//! Floodway's only door to the kernel: thin, safe wrappers around system calls.
+//!
+//! *For readers who come from Python:* nothing here is visible from Python. The crate is to Floodway what
+//! `Modules/socketmodule.c` and `Modules/selectmodule.c` are to `CPython`: one function per system call, and no opinion.
+//!
+//! | module | what it wraps | who decides what to do with it |
+//! | --- | --- | --- |
+//! | [`socket`] | receive, send, shut down, connect, options, addresses | `floodway-conn`, the connection |
+//! | [`accept`] | one connection from a listener | `floodway-conn`, the acceptor |
+//! | [`errno`] | the named sets of errors that `accept(2)` speaks of | the acceptor's back-off |
+//! | [`epoll`] | readiness on Linux | the epoll driver (`driver="epoll"`) |
+//! | [`wake`] | waking a waiting reactor from another thread | the reactor's inbox |
+//! | [`timer`] | a deadline more precise than epoll's milliseconds | the load generator's schedule |
+//! | [`limits`] | descriptor limit, memory and processor time | `floodway.limits`, `engine.stats()` |
+//! | [`probe`] | facts about this kernel and this machine | `floodway info`, `conn/reactor.py` |
+//!
+//! Rules, which hold for every function:
+//!
+//! * It makes the system calls that its name says and takes no decision. Errors are [`Errno`]s, unchanged.
+//! * `EINTR` is retried where the call does not wait (it then only means "again"). A *wait* that was interrupted
+//!   returns, and says so: the caller may have a signal to look at.
+//! * It borrows descriptors and never closes one that it was lent.
+
+pub mod accept;
+#[cfg(target_os = "linux")]
+pub mod epoll;
+pub mod errno;
+pub mod limits;
+pub mod probe;
+pub mod socket;
+#[cfg(target_os = "linux")]
+pub mod timer;
+pub mod wake;
+
+mod address;
+
+pub use crate::errno::Errno;
+pub use crate::socket::{SocketAddress, UnixName};

@@ -1,0 +1,58 @@
+//! What this process may use, and what it uses: descriptors, memory, processor time.
+
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::errno::Errno;
+
+/// The limit on open descriptors (`RLIMIT_NOFILE`); `u64::MAX` stands for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nofile {
+    /// In force. The process may raise it to `hard`.
+    pub soft: u64,
+    /// Only a privileged process may raise this one.
+    pub hard: u64,
+}
+
+/// The limit on open descriptors now.
+pub fn nofile() -> Nofile {
+    let limit = getrlimit(Resource::Nofile);
+    Nofile {
+        soft: limit.current.unwrap_or(u64::MAX),
+        hard: limit.maximum.unwrap_or(u64::MAX),
+    }
+}
+
+/// Raises the soft limit on open descriptors to the hard one; returns the soft limit before and now.
+pub fn raise_nofile() -> Result<(u64, u64), Errno> {
+    let before = nofile();
+    if before.soft < before.hard {
+        let maximum = (before.hard != u64::MAX).then_some(before.hard);
+        setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: maximum,
+                maximum,
+            },
+        )?;
+    }
+    Ok((before.soft, nofile().soft))
+}
+
+/// Resident memory of this process in bytes: one short file of /proc, some microseconds. None where there is none.
+pub fn resident_bytes() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+/// Processor time that the calling thread has used, in user space and in the kernel.
+pub fn thread_cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(
+        time.tv_sec.cast_unsigned(),
+        time.tv_nsec.cast_unsigned() as u32,
+    )
+}
