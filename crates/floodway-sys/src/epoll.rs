@@ -32,15 +32,6 @@ pub struct Epoll {
     fd: OwnedFd,
 }
 
-/// Why [`Epoll::wait`] returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
-    /// So many events are in the buffer; none if the time was over.
-    Ready(usize),
-    /// A signal handler ran, and the buffer is empty. The caller decides whether to wait again.
-    Interrupted,
-}
-
 /// Room for the events of one wait. Reused for every wait, allocated once (12 bytes an event on x86-64).
 pub struct EventBuffer {
     events: Vec<Event>,
@@ -69,12 +60,18 @@ impl Epoll {
         epoll::delete(&self.fd, fd)
     }
 
-    /// Waits for events, at most as many as `buffer` has room for.
+    /// Waits for events, at most as many as `buffer` has room for; returns how many came, 0 if the time was over.
+    ///
+    /// `EINTR` says that a signal handler ran: the buffer is empty, and the caller decides whether to wait again.
     ///
     /// No `timeout` waits for ever, zero does not wait. Others are rounded *up* to a millisecond: rounded down, a
     /// deadline less than a millisecond away would make its caller spin. `epoll_pwait2`, which counts nanoseconds, is
     /// left alone because some sandboxes end a process that calls it.
-    pub fn wait(&self, buffer: &mut EventBuffer, timeout: Option<Duration>) -> Result<Wait, Errno> {
+    pub fn wait(
+        &self,
+        buffer: &mut EventBuffer,
+        timeout: Option<Duration>,
+    ) -> Result<usize, Errno> {
         let timeout = timeout.map(|timeout| {
             let timeout = timeout.min(LONGEST_WAIT);
             Timespec {
@@ -83,15 +80,11 @@ impl Epoll {
             }
         });
         buffer.events.clear();
-        match epoll::wait(
+        epoll::wait(
             &self.fd,
             spare_capacity(&mut buffer.events),
             timeout.as_ref(),
-        ) {
-            Ok(count) => Ok(Wait::Ready(count)),
-            Err(Errno::INTR) => Ok(Wait::Interrupted),
-            Err(errno) => Err(errno),
-        }
+        )
     }
 }
 

@@ -18,7 +18,7 @@
 //!
 //! * It makes the system calls that its name says and takes no decision. Errors are [`Errno`]s, unchanged.
 //! * `EINTR` is retried where the call does not wait (it then only means "again"). A *wait* that was interrupted
-//!   returns, and says so: the caller may have a signal to look at.
+//!   returns without events, as `EINTR`: the caller may have a signal to look at.
 //! * It borrows descriptors and never closes one that it was lent.
 
 pub mod accept;
@@ -34,5 +34,10 @@ pub mod wake;
 
 mod address;
 
-pub use crate::errno::Errno;
+pub use crate::accept::accept;
+pub use crate::errno::{Errno, is_exhaustion, is_transient_accept_error};
+pub use crate::probe::Probe;
 pub use crate::socket::{SocketAddress, UnixName};
+#[cfg(target_os = "linux")]
+pub use crate::timer::Timer;
+pub use crate::wake::Waker;
