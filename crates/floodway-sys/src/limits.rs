@@ -56,3 +56,32 @@ pub fn thread_cpu_time() -> Duration {
         time.tv_nsec.cast_unsigned() as u32,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resident_memory_grows_with_what_is_touched() {
+        let before = resident_bytes().unwrap();
+        let touched = std::hint::black_box(vec![1_u8; 32 << 20]);
+        let after = resident_bytes().unwrap();
+        assert!(after >= before + (30 << 20), "{before} -> {after}");
+        drop(touched);
+    }
+
+    #[test]
+    fn processor_time_counts_work_of_this_thread_only() {
+        let used = |before| thread_cpu_time().saturating_sub(before);
+        let before = thread_cpu_time();
+        std::thread::scope(|scope| {
+            scope.spawn(|| while used(Duration::ZERO) < Duration::from_millis(20) {});
+        });
+        assert!(
+            used(before) < Duration::from_millis(15),
+            "{:?}",
+            used(before)
+        );
+        while used(before) < Duration::from_millis(20) {}
+    }
+}

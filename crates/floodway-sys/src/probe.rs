@@ -148,3 +148,67 @@ fn parse_cpu_max(text: &str) -> Option<f64> {
 fn ratio(quota: f64, period: f64) -> Option<f64> {
     (quota > 0.0 && period > 0.0).then(|| quota / period)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn this_machine_answers() {
+        let probe = Probe::new();
+        assert!(probe.epoll);
+        assert!(
+            probe
+                .kernel_release
+                .is_some_and(|release| release.contains('.'))
+        );
+        assert!(probe.somaxconn.is_some_and(|queue| queue > 0));
+        assert!(
+            probe
+                .local_port_range
+                .is_some_and(|(first, last)| first < last)
+        );
+        assert!(probe.affinity_cpus.is_some_and(|cpus| cpus > 0));
+        for triple in [
+            probe.tcp_rmem_bytes,
+            probe.tcp_wmem_bytes,
+            probe.tcp_mem_pages,
+        ] {
+            assert!(triple.is_some_and(|[least, middle, most]| least <= middle && middle <= most));
+        }
+        assert!(probe.cpu_quota.is_none_or(|quota| quota > 0.0));
+    }
+
+    #[test]
+    fn numbers_are_taken_whole_or_not_at_all() {
+        assert_eq!(
+            parse_numbers::<u64, 3>("4096\t131072\t6291456\n"),
+            Some([4096, 131_072, 6_291_456])
+        );
+        assert_eq!(parse_numbers::<u64, 3>("4096 131072"), None);
+        assert_eq!(parse_numbers::<u64, 1>("many"), None);
+    }
+
+    #[test]
+    fn quotas_of_both_versions_are_understood() {
+        assert_eq!(parse_cpu_max("150000 100000\n"), Some(1.5));
+        assert_eq!(parse_cpu_max("max 100000\n"), None);
+        assert_eq!(ratio(-1.0, 100_000.0), None);
+        assert_eq!(ratio(50_000.0, 100_000.0), Some(0.5));
+    }
+
+    #[test]
+    fn every_level_of_a_group_may_hold_a_quota() {
+        let folders = quota_folders("12:cpu,cpuacct:/docker/7\n3:memory:/docker/7\n0::/a/b\n");
+        let expected = [
+            "/sys/fs/cgroup/cpu/docker/7",
+            "/sys/fs/cgroup/cpu/docker",
+            "/sys/fs/cgroup/cpu/",
+            "/sys/fs/cgroup/a/b",
+            "/sys/fs/cgroup/a",
+            "/sys/fs/cgroup/",
+        ];
+        assert_eq!(folders, expected.map(PathBuf::from));
+    }
+}
