@@ -1,1 +1,1 @@
-//! Placeholder; see the module docs once written.
+//! Helpers that Floodway's Rust tests share; a dev-dependency only.

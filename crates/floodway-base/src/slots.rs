@@ -1,0 +1,257 @@
+//! Slots with generations: how threads name a connection that only one of them owns.
+//!
+//! # Rules
+//! - A [`Token`] is a slot's number and its generation, odd while it is live. Who holds an old
+//!   token learns that from one load and touches nothing else.
+//! - [`retire`](SlotTable::retire) ends a generation at once; [`release`](SlotTable::release)
+//!   offers the slot again. Between the two its owner finishes (`EPOLL_CTL_DEL`, close), so no
+//!   event of the old connection can meet the new one.
+//! - A slot whose generations are used up is never offered again.
+//!
+//! # Theory
+//! The free slots form a list through the chunks, beside the shared slots and not inside them: a
+//! thread that was about to count bytes in a slot that has just been retired may still do so, and
+//! must not hit a link. Latest first, so that the slots in use stay warm and together.
+//!
+//! # Cost
+//! 16 bytes a slot, 12 of which are shared; chunks of 1,024 and an index of 64 KiB a table. One
+//! short lock for `reserve` and `release`, none for anything else.
+
+use std::sync::OnceLock;
+
+use crate::limits::MAX_SLOTS;
+use crate::sync::{AtomicU32, Mutex, Ordering, lock};
+
+const CHUNK_SLOTS: usize = 1_024;
+const CHUNKS: usize = MAX_SLOTS / CHUNK_SLOTS;
+
+/// The end of the list of free slots.
+const END: u32 = u32::MAX;
+/// What stands in place of a link while a slot is not in the list.
+const NOT_FREE: u32 = u32::MAX - 1;
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<SharedSlot>() == 12);
+const _: () = assert!(MAX_SLOTS.is_multiple_of(CHUNK_SLOTS) && MAX_SLOTS < NOT_FREE as usize);
+
+/// A slot in one of its generations: the name under which threads and the kernel know a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Token {
+    /// The slot's number.
+    pub slot: u32,
+    /// Which of the slot's lives is meant.
+    pub generation: u32,
+}
+
+impl Token {
+    /// As one number, for the kernel to carry.
+    pub fn to_bits(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.slot)
+    }
+
+    /// From [`to_bits`](Self::to_bits).
+    pub fn from_bits(bits: u64) -> Self {
+        Self {
+            slot: bits as u32,
+            generation: (bits >> 32) as u32,
+        }
+    }
+}
+
+/// What every thread may see of a slot.
+#[derive(Debug)]
+pub struct SharedSlot {
+    /// Odd while the slot is live. Written by the table alone.
+    pub generation: AtomicU32,
+    /// Bytes of output that were queued and not sent yet; 0 for a new generation.
+    pub pending: AtomicU32,
+    /// Bits of the connection layer; 0 for a new generation.
+    pub control: AtomicU32,
+}
+
+/// See the module's text.
+///
+/// ```
+/// let table = floodway_base::SlotTable::new();
+/// let token = table.reserve().expect("there is room");
+/// assert!(table.is_live(token));
+/// assert!(table.retire(token) && !table.is_live(token));
+/// table.release(token.slot);
+/// let next = table.reserve().expect("there is room");
+/// assert!(next.slot == token.slot && next != token);
+/// ```
+pub struct SlotTable {
+    /// Set once each, in order, and never moved: a reference to a slot is good for the table's
+    /// life.
+    chunks: Box<[OnceLock<Box<Chunk>>]>,
+    free: Mutex<FreeList>,
+    made: AtomicU32,
+}
+
+struct FreeList {
+    first: u32,
+}
+
+struct Chunk {
+    shared: Box<[SharedSlot]>,
+    /// Links of the free list. Atomic so that no `unsafe` is needed; the lock orders them.
+    next_free: Box<[AtomicU32]>,
+}
+
+impl SlotTable {
+    /// A table without slots.
+    pub fn new() -> Self {
+        Self {
+            chunks: (0..CHUNKS).map(|_| OnceLock::new()).collect(),
+            free: Mutex::new(FreeList { first: END }),
+            made: AtomicU32::new(0),
+        }
+    }
+
+    /// A slot in a new generation. `None` if [`MAX_SLOTS`] are in use (or worn out).
+    ///
+    /// # Panics
+    /// If the free list is damaged, which would be a mistake in this file.
+    pub fn reserve(&self) -> Option<Token> {
+        let mut free = lock(&self.free);
+        let slot = if free.first == END {
+            self.make_slot()?
+        } else {
+            let slot = free.first;
+            free.first = self.next_free(slot).swap(NOT_FREE, Ordering::Relaxed);
+            assert!(free.first != NOT_FREE, "a slot was in the free list twice");
+            slot
+        };
+        let shared = self.shared(slot);
+        shared.pending.store(0, Ordering::Relaxed);
+        shared.control.store(0, Ordering::Relaxed);
+        let generation = shared.generation.load(Ordering::Relaxed) + 1;
+        debug_assert!(generation % 2 == 1);
+        // Release: who sees the generation sees the fresh counters.
+        shared.generation.store(generation, Ordering::Release);
+        Some(Token { slot, generation })
+    }
+
+    /// Ends a token's generation; false if it had ended already. The slot is not offered again
+    /// before [`release`](Self::release).
+    pub fn retire(&self, token: Token) -> bool {
+        // The last generation is followed by 0, which `release` recognises: a slot that is released
+        // has been live, and but for this case its generation is above 0.
+        let ended = token.generation.wrapping_add(1);
+        token.generation % 2 == 1
+            && self.get(token.slot).is_some_and(|shared| {
+                shared
+                    .generation
+                    .compare_exchange(token.generation, ended, Ordering::AcqRel, Ordering::Relaxed)
+                    .is_ok()
+            })
+    }
+
+    /// Offers a retired slot again, once; to be called by the one who retired it.
+    ///
+    /// # Panics
+    /// If the slot is live or free.
+    pub fn release(&self, slot: u32) {
+        let generation = self.shared(slot).generation.load(Ordering::Relaxed);
+        assert!(generation.is_multiple_of(2), "a live slot was released");
+        if generation == 0 {
+            return;
+        }
+        let mut free = lock(&self.free);
+        let link = self.next_free(slot);
+        assert!(
+            link.load(Ordering::Relaxed) == NOT_FREE,
+            "a slot was released twice"
+        );
+        link.store(free.first, Ordering::Relaxed);
+        free.first = slot;
+    }
+
+    /// Whether the token's generation has not ended.
+    pub fn is_live(&self, token: Token) -> bool {
+        token.generation % 2 == 1
+            && self
+                .get(token.slot)
+                .is_some_and(|shared| shared.generation.load(Ordering::Acquire) == token.generation)
+    }
+
+    /// What all threads may see of a slot, whatever its generation.
+    ///
+    /// # Panics
+    /// If no token with that slot was ever made.
+    pub fn shared(&self, slot: u32) -> &SharedSlot {
+        self.get(slot).expect("the slot was made by this table")
+    }
+
+    /// Slots ever made: live, retired and free.
+    pub fn len(&self) -> usize {
+        self.made.load(Ordering::Acquire) as usize
+    }
+
+    /// Whether no slot was ever made.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The tokens that were live when their slot was passed, in the slots' order.
+    pub fn iter_live(&self) -> impl Iterator<Item = Token> {
+        (0..self.len() as u32).filter_map(|slot| {
+            let generation = self.shared(slot).generation.load(Ordering::Acquire);
+            (generation % 2 == 1).then_some(Token { slot, generation })
+        })
+    }
+
+    /// The next slot never used, in a new chunk if need be. Called under the lock.
+    fn make_slot(&self) -> Option<u32> {
+        let slot = self.made.load(Ordering::Relaxed);
+        self.chunks
+            .get(slot as usize / CHUNK_SLOTS)?
+            .get_or_init(Chunk::boxed);
+        self.made.store(slot + 1, Ordering::Release);
+        Some(slot)
+    }
+
+    fn get(&self, slot: u32) -> Option<&SharedSlot> {
+        self.chunk(slot)?.shared.get(slot as usize % CHUNK_SLOTS)
+    }
+
+    fn next_free(&self, slot: u32) -> &AtomicU32 {
+        let chunk = self.chunk(slot).expect("the slot was made by this table");
+        &chunk.next_free[slot as usize % CHUNK_SLOTS]
+    }
+
+    fn chunk(&self, slot: u32) -> Option<&Chunk> {
+        self.chunks
+            .get(slot as usize / CHUNK_SLOTS)?
+            .get()
+            .map(|chunk| &**chunk)
+    }
+}
+
+impl Default for SlotTable {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for SlotTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SlotTable")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Chunk {
+    fn boxed() -> Box<Self> {
+        let slot = || SharedSlot {
+            generation: AtomicU32::new(0),
+            pending: AtomicU32::new(0),
+            control: AtomicU32::new(0),
+        };
+        Box::new(Self {
+            shared: (0..CHUNK_SLOTS).map(|_| slot()).collect(),
+            next_free: (0..CHUNK_SLOTS).map(|_| AtomicU32::new(NOT_FREE)).collect(),
+        })
+    }
+}
