@@ -97,7 +97,7 @@ bench: $(RELEASE)/.built ## measure, beside the peers; results are kept as files
 
 wheel: $(RELEASE)/.ready ## a release wheel in dist/
 	@tools/require.sh cargo cc
-	$(RELEASE)/bin/maturin build --quiet --release --out dist
+	$(RELEASE)/bin/maturin build --quiet --release --interpreter $(RELEASE)/bin/python --out dist
 
 build: $(VENV)/.built ## only what tests need: environment and extension
 
@@ -106,7 +106,7 @@ lock: ## resolve the pinned tools anew (ARGS=--upgrade takes the newest)
 	tools/lock.sh $(CURDIR)/$(VENV)-uv/bin/uv $(ARGS)
 
 clean: ## remove everything that was built, environments too
-	rm -rf target dist $(VENV) $(RELEASE) $(FREE) $(VENV)-uv .venv*.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf target dist .cargo $(VENV) $(RELEASE) $(FREE) $(VENV)-uv .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src -name '_core.*.so' -delete
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 venv=$1 lock=tools/requirements-$2.txt stamp=$1/.ready
 
 if command -v flock >/dev/null; then    # two makes in one checkout
-    exec 9>"$venv.lock"
+    mkdir -p target
+    exec 9>"target/$venv.lock"
     flock 9
 fi
 if [ -n "${PYTHON:-}" ] || ! "$venv/bin/python" -c '' 2>/dev/null; then
