@@ -9,18 +9,20 @@
 //! - A slot whose generations are used up is never offered again.
 //!
 //! # Theory
-//! The free slots form a list through the chunks, beside the shared slots and not inside them: a
-//! thread that was about to count bytes in a slot that has just been retired may still do so, and
-//! must not hit a link. Latest first, so that the slots in use stay warm and together.
+//! Any thread counts pending output, and may be late: the slot may have been retired and be somebody
+//! else's by then. So the count and the generation are one word, and a late count finds another
+//! generation and changes nothing. Control bits of a late thread may hit the successor's, which
+//! costs it a look at its own state; the free list's link is a field of its own for that reason.
+//! Latest first, so that the slots in use stay warm and together.
 //!
 //! # Cost
-//! 16 bytes a slot, 12 of which are shared; chunks of 1,024 and an index of 64 KiB a table. One
+//! 16 bytes a slot; chunks of 1,024 and an index of 64 KiB a table. One
 //! short lock for `reserve` and `release`, none for anything else.
 
 use std::sync::OnceLock;
 
 use crate::limits::MAX_SLOTS;
-use crate::sync::{AtomicU32, Mutex, Ordering, lock};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock};
 
 const CHUNK_SLOTS: usize = 1_024;
 const CHUNKS: usize = MAX_SLOTS / CHUNK_SLOTS;
@@ -31,7 +33,7 @@ const END: u32 = u32::MAX;
 const NOT_FREE: u32 = u32::MAX - 1;
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<SharedSlot>() == 12);
+const _: () = assert!(size_of::<SharedSlot>() == 16);
 const _: () = assert!(MAX_SLOTS.is_multiple_of(CHUNK_SLOTS) && MAX_SLOTS < NOT_FREE as usize);
 
 /// A slot in one of its generations: the name under which threads and the kernel know a connection.
@@ -44,9 +46,14 @@ pub struct Token {
 }
 
 impl Token {
+    /// A slot in one of its generations.
+    pub const fn new(slot: u32, generation: u32) -> Self {
+        Self { slot, generation }
+    }
+
     /// As one number, for the kernel to carry.
-    pub fn to_bits(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.slot)
+    pub const fn to_bits(self) -> u64 {
+        (self.generation as u64) << 32 | self.slot as u64
     }
 
     /// From [`to_bits`](Self::to_bits).
@@ -61,12 +68,19 @@ impl Token {
 /// What every thread may see of a slot.
 #[derive(Debug)]
 pub struct SharedSlot {
-    /// Odd while the slot is live. Written by the table alone.
-    pub generation: AtomicU32,
-    /// Bytes of output that were queued and not sent yet; 0 for a new generation.
-    pub pending: AtomicU32,
+    /// The generation in the upper half, odd while the slot is live; in the lower half the bytes of
+    /// output that were queued and not sent yet, 0 for a new generation.
+    life: AtomicU64,
     /// Bits of the connection layer; 0 for a new generation.
     pub control: AtomicU32,
+    /// Link of the free list. Atomic so that no `unsafe` is needed; the lock orders it.
+    next_free: AtomicU32,
+}
+
+impl SharedSlot {
+    fn generation(&self, ordering: Ordering) -> u32 {
+        (self.life.load(ordering) >> 32) as u32
+    }
 }
 
 /// See the module's text.
@@ -92,11 +106,7 @@ struct FreeList {
     first: u32,
 }
 
-struct Chunk {
-    shared: Box<[SharedSlot]>,
-    /// Links of the free list. Atomic so that no `unsafe` is needed; the lock orders them.
-    next_free: Box<[AtomicU32]>,
-}
+type Chunk = [SharedSlot];
 
 impl SlotTable {
     /// A table without slots.
@@ -123,12 +133,13 @@ impl SlotTable {
             slot
         };
         let shared = self.shared(slot);
-        shared.pending.store(0, Ordering::Relaxed);
         shared.control.store(0, Ordering::Relaxed);
-        let generation = shared.generation.load(Ordering::Relaxed) + 1;
+        let generation = shared.generation(Ordering::Relaxed) + 1;
         debug_assert!(generation % 2 == 1);
-        // Release: who sees the generation sees the fresh counters.
-        shared.generation.store(generation, Ordering::Release);
+        // Release: who sees the generation sees the fresh control word.
+        shared
+            .life
+            .store(u64::from(generation) << 32, Ordering::Release);
         Some(Token { slot, generation })
     }
 
@@ -141,8 +152,11 @@ impl SlotTable {
         token.generation % 2 == 1
             && self.get(token.slot).is_some_and(|shared| {
                 shared
-                    .generation
-                    .compare_exchange(token.generation, ended, Ordering::AcqRel, Ordering::Relaxed)
+                    .life
+                    .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |life| {
+                        (life >> 32 == u64::from(token.generation))
+                            .then_some(u64::from(ended) << 32)
+                    })
                     .is_ok()
             })
     }
@@ -152,7 +166,7 @@ impl SlotTable {
     /// # Panics
     /// If the slot is live or free.
     pub fn release(&self, slot: u32) {
-        let generation = self.shared(slot).generation.load(Ordering::Relaxed);
+        let generation = self.shared(slot).generation(Ordering::Relaxed);
         assert!(generation.is_multiple_of(2), "a live slot was released");
         if generation == 0 {
             return;
@@ -172,7 +186,73 @@ impl SlotTable {
         token.generation % 2 == 1
             && self
                 .get(token.slot)
-                .is_some_and(|shared| shared.generation.load(Ordering::Acquire) == token.generation)
+                .is_some_and(|shared| shared.generation(Ordering::Acquire) == token.generation)
+    }
+
+    /// The token of a slot that is live.
+    pub fn token(&self, slot: u32) -> Option<Token> {
+        let generation = self.get(slot)?.generation(Ordering::Acquire);
+        (generation % 2 == 1).then_some(Token { slot, generation })
+    }
+
+    /// The token of a slot that is live or was retired and not released yet.
+    ///
+    /// # Panics
+    /// If no token with that slot was ever made.
+    pub fn last_token(&self, slot: u32) -> Token {
+        let generation = self.shared(slot).generation(Ordering::Acquire);
+        let generation = if generation % 2 == 1 {
+            generation
+        } else {
+            generation.wrapping_sub(1)
+        };
+        Token { slot, generation }
+    }
+
+    /// Adds `len` to a live token's pending bytes, unless they had reached `max` before: then `Err` with what was
+    /// pending. `None`: the generation has ended. Any thread.
+    pub fn add_pending(&self, token: Token, len: u32, max: u32) -> Option<Result<u32, u32>> {
+        let shared = self.get(token.slot)?;
+        let added = shared
+            .life
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |life| {
+                let pending = life as u32;
+                let is_live =
+                    token.generation % 2 == 1 && life >> 32 == u64::from(token.generation);
+                (is_live && pending < max)
+                    .then(|| life & !u64::from(u32::MAX) | u64::from(pending.saturating_add(len)))
+            });
+        match added {
+            Ok(life) => Some(Ok((life as u32).saturating_add(len))),
+            Err(life) if life >> 32 == u64::from(token.generation) => Some(Err(life as u32)),
+            Err(_) => None,
+        }
+    }
+
+    /// Takes `len` off a token's pending bytes; of an ended generation nothing is left to take.
+    pub fn sub_pending(&self, token: Token, len: u32) {
+        if let Some(shared) = self.get(token.slot) {
+            // An error means that the generation has ended: nothing to do.
+            let _ = shared
+                .life
+                .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |life| {
+                    (life >> 32 == u64::from(token.generation)).then(|| {
+                        life & !u64::from(u32::MAX) | u64::from((life as u32).saturating_sub(len))
+                    })
+                });
+        }
+    }
+
+    /// A token's pending bytes; 0 once its generation has ended.
+    pub fn pending(&self, token: Token) -> u32 {
+        self.get(token.slot).map_or(0, |shared| {
+            let life = shared.life.load(Ordering::Acquire);
+            if life >> 32 == u64::from(token.generation) {
+                life as u32
+            } else {
+                0
+            }
+        })
     }
 
     /// What all threads may see of a slot, whatever its generation.
@@ -195,10 +275,7 @@ impl SlotTable {
 
     /// The tokens that were live when their slot was passed, in the slots' order.
     pub fn iter_live(&self) -> impl Iterator<Item = Token> {
-        (0..self.len() as u32).filter_map(|slot| {
-            let generation = self.shared(slot).generation.load(Ordering::Acquire);
-            (generation % 2 == 1).then_some(Token { slot, generation })
-        })
+        (0..self.len() as u32).filter_map(|slot| self.token(slot))
     }
 
     /// The next slot never used, in a new chunk if need be. Called under the lock.
@@ -206,25 +283,20 @@ impl SlotTable {
         let slot = self.made.load(Ordering::Relaxed);
         self.chunks
             .get(slot as usize / CHUNK_SLOTS)?
-            .get_or_init(Chunk::boxed);
+            .get_or_init(boxed_chunk);
         self.made.store(slot + 1, Ordering::Release);
         Some(slot)
     }
 
     fn get(&self, slot: u32) -> Option<&SharedSlot> {
-        self.chunk(slot)?.shared.get(slot as usize % CHUNK_SLOTS)
+        self.chunks
+            .get(slot as usize / CHUNK_SLOTS)?
+            .get()?
+            .get(slot as usize % CHUNK_SLOTS)
     }
 
     fn next_free(&self, slot: u32) -> &AtomicU32 {
-        let chunk = self.chunk(slot).expect("the slot was made by this table");
-        &chunk.next_free[slot as usize % CHUNK_SLOTS]
-    }
-
-    fn chunk(&self, slot: u32) -> Option<&Chunk> {
-        self.chunks
-            .get(slot as usize / CHUNK_SLOTS)?
-            .get()
-            .map(|chunk| &**chunk)
+        &self.shared(slot).next_free
     }
 }
 
@@ -242,16 +314,11 @@ impl std::fmt::Debug for SlotTable {
     }
 }
 
-impl Chunk {
-    fn boxed() -> Box<Self> {
-        let slot = || SharedSlot {
-            generation: AtomicU32::new(0),
-            pending: AtomicU32::new(0),
-            control: AtomicU32::new(0),
-        };
-        Box::new(Self {
-            shared: (0..CHUNK_SLOTS).map(|_| slot()).collect(),
-            next_free: (0..CHUNK_SLOTS).map(|_| AtomicU32::new(NOT_FREE)).collect(),
-        })
-    }
+fn boxed_chunk() -> Box<Chunk> {
+    let slot = |_| SharedSlot {
+        life: AtomicU64::new(0),
+        control: AtomicU32::new(0),
+        next_free: AtomicU32::new(NOT_FREE),
+    };
+    (0..CHUNK_SLOTS).map(slot).collect()
 }
