@@ -1,0 +1,6 @@
+"""What run.py and report.py are made of.
+
+Read in this order: `scenario` (what is asked), `servers` (who answers), `generator` and `holder` (the two clients),
+`machine` (cores, memory, noise), `measure` (one repetition), `result` (what is kept), `summary` (what follows from it),
+`table` (how it is shown).
+"""

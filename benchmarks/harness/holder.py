@@ -1,0 +1,113 @@
+"""A client that holds connections, for counting the server's memory: nothing here has to be fast.
+
+It is not the generator, so that what an idle connection costs is seen by two programs that share no code.
+"""
+
+import contextlib
+import select
+import socket
+import struct
+import time
+from typing import Final, Self
+
+from harness.machine import SOURCE_ADDRESSES
+from harness.process import open_descriptors, resident_bytes
+from harness.servers import Server
+
+WAVE: Final = 500  # connections that exchange at the same time: more would fill the kernel's memory, not the server's
+PATIENCE_SECONDS: Final = 60.0
+SETTLE_SECONDS: Final = 0.2
+SETTLE_TRIES: Final = 15
+IP_BIND_ADDRESS_NO_PORT: Final = 24  # linux/in.h: let connect(2) choose the port, by all four parts of the address
+
+_PATTERN: Final = bytes(range(251)) * 262  # no power of two, so that a block which slipped is seen
+
+
+class HolderError(Exception):
+    """The server did not serve the holder. The text says what went wrong."""
+
+
+class Holder:
+    """Connections to one server. A context manager: they are reset at its end."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._before = open_descriptors(server.pid)
+        self._connections: list[socket.socket] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for connection in self._connections:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leave no TIME_WAIT
+            connection.close()
+
+    def grow_to(self, count: int, *, exchange: int) -> None:
+        """Connect until there are so many, and let each newcomer exchange so many bytes once."""
+        first = len(self._connections)
+        while len(self._connections) < count:
+            self._connections.append(self._connect(len(self._connections)))
+        self._wait_accepted(count)
+        if exchange:
+            for start in range(first, count, WAVE):
+                _exchange(self._connections[start : min(start + WAVE, count)], _PATTERN[:exchange])
+
+    def settled_rss(self) -> int:
+        """The server's resident memory once it has stopped changing, or after three seconds."""
+        last = resident_bytes(self._server.pid)
+        for _ in range(SETTLE_TRIES):
+            time.sleep(SETTLE_SECONDS)
+            now = resident_bytes(self._server.pid)
+            if now == last:
+                break
+            last = now
+        return last
+
+    def _connect(self, number: int) -> socket.socket:
+        connection = socket.socket()
+        connection.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        connection.bind((f"127.0.{number % SOURCE_ADDRESSES}.1", 0))
+        connection.settimeout(PATIENCE_SECONDS)
+        connection.connect((self._server.host, self._server.port))
+        connection.setblocking(False)
+        return connection
+
+    def _wait_accepted(self, count: int) -> None:
+        """The kernel connects before the server accepts, so ask how many descriptors the server holds."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (accepted := open_descriptors(self._server.pid) - self._before) < count:
+            self._server.check_alive()
+            if time.monotonic() > deadline:
+                raise HolderError(f"the server had accepted {accepted} of {count} connections")
+            time.sleep(0.02)
+
+
+def _exchange(connections: list[socket.socket], payload: bytes) -> None:
+    """Send the payload on all connections and read it back from all, in whatever order the server likes."""
+    unsent = {connection.fileno(): memoryview(payload) for connection in connections}
+    received = {connection.fileno(): bytearray() for connection in connections}
+    by_fd = {connection.fileno(): connection for connection in connections}
+    poller = select.poll()
+    for fd in by_fd:
+        poller.register(fd, select.POLLIN | select.POLLOUT)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while by_fd:
+        if time.monotonic() > deadline:
+            raise HolderError(f"{len(by_fd)} of {len(connections)} exchanges of {len(payload)} bytes did not end")
+        for fd, _ in poller.poll(1000):
+            with contextlib.suppress(BlockingIOError):
+                data = by_fd[fd].recv(len(payload))
+                if not data:
+                    raise HolderError(f"the server closed after {len(received[fd])} of {len(payload)} bytes")
+                received[fd] += data
+            if rest := unsent[fd]:
+                with contextlib.suppress(BlockingIOError):
+                    unsent[fd] = rest[by_fd[fd].send(rest) :]
+                if not unsent[fd]:
+                    poller.modify(fd, select.POLLIN)
+            if len(received[fd]) == len(payload):
+                if received[fd] != payload:
+                    raise HolderError("bytes came back wrong")
+                poller.unregister(fd)
+                del by_fd[fd]

@@ -1,0 +1,200 @@
+"""The servers: read from peers/peers.toml, built when needed, started for one repetition and ended after it."""
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import IO, Final
+
+from harness.machine import inherited
+
+ROOT: Final = Path(__file__).resolve().parent.parent  # benchmarks/
+FREE_THREADED: Final = "FLOODWAY_FT_PYTHON"  # names a free-threaded interpreter that has floodway installed
+START_SECONDS: Final = 20.0
+STOP_SECONDS: Final = 5.0
+
+
+class UnavailableError(Exception):
+    """A peer that cannot take part. The text is the reason, in one line."""
+
+
+class ServerError(Exception):
+    """A server that did not start, or that ended while it was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A server that takes part."""
+
+    name: str
+    label: str
+    command: tuple[str, ...]
+    build: tuple[str, ...] = ()
+    directory: str = "."
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def computes(self) -> bool:
+        """Whether its handler has work to do, which has to be calibrated first."""
+        return "$additions" in self.command
+
+
+@dataclass(slots=True)
+class Server:
+    """A running one."""
+
+    peer: Peer
+    pid: int
+    host: str
+    port: int
+    remarks: list[str]
+    process: subprocess.Popen[str]
+    errors: IO[str]
+
+    def check_alive(self) -> None:
+        """Raise ServerError if it has ended."""
+        if self.process.poll() is not None:
+            raise ServerError(f"ended with {self.process.returncode}: {last_line(self.errors)}")
+
+
+def read_peers() -> dict[str, Peer]:
+    """Every peer, by name."""
+    tables = tomllib.loads((ROOT / "peers" / "peers.toml").read_text())
+    return {
+        name: Peer(
+            name=name,
+            label=table["label"],
+            command=tuple(table["command"]),
+            build=tuple(table.get("build", ())),
+            directory=table.get("directory", "."),
+            versions={what: tuple(command) for what, command in table.get("versions", {}).items()},
+        )
+        for name, table in tables.items()
+    }
+
+
+def prepare(peer: Peer) -> dict[str, str]:
+    """Build a peer and find out its versions. Raises UnavailableError with the reason if it cannot take part."""
+    (ROOT / "peers" / "bin").mkdir(exist_ok=True)
+    directory = ROOT / peer.directory
+    versions = {what: first_line(_output(command, directory)) for what, command in peer.versions.items()}
+    if peer.build:
+        _output(peer.build, directory)
+    return versions
+
+
+@contextlib.contextmanager
+def running(peer: Peer, cores: frozenset[int], *, additions: int = 0) -> Iterator[Server]:
+    """Start a peer on these cores; yield once it listens; end it with SIGTERM. Raises ServerError."""
+    command = substitute(peer.command, additions=additions)
+    with tempfile.TemporaryFile("w+") as errors:
+        with inherited(cores):
+            process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True)
+        try:
+            host, port = _wait_listening(process, errors)
+            server = Server(peer, process.pid, host, port, [], process, errors)
+            yield server
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                server.remarks.append(f"still ran {STOP_SECONDS:.0f} s after SIGTERM and was killed")
+        finally:
+            process.kill()
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
+
+
+def substitute(command: tuple[str, ...], *, additions: int = 0) -> list[str]:
+    """The command with its variables filled in. Raises UnavailableError if one has no value here."""
+    values = {"bin": str(ROOT / "peers" / "bin"), "python": sys.executable, "additions": str(additions)}
+    if FREE_THREADED in os.environ:
+        values["ft_python"] = os.environ[FREE_THREADED]
+    try:
+        return [Template(part).substitute(values) for part in command]
+    except KeyError:
+        raise UnavailableError(
+            f"{FREE_THREADED} is not set: it has to name a free-threaded Python with floodway"
+        ) from None
+
+
+def calibrate(python: str, seconds: float) -> int:
+    """How many additions a free-threaded Python makes in so many seconds, as floodway_two_subs.py makes them."""
+    program = (
+        "import time\n"
+        "def work(additions):\n"
+        "    total = 0\n"
+        "    for i in range(additions):\n"
+        "        total += i\n"
+        "def once():\n"
+        "    began = time.perf_counter(); work(100_000); return time.perf_counter() - began\n"
+        "print(min(once() for _ in range(30)))\n"
+    )
+    best = float(_output((python, "-c", program), ROOT))
+    return max(1, round(seconds / best * 100_000))
+
+
+def first_line(text: str) -> str:
+    """The first line that says anything."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def last_line(stream: IO[str]) -> str:
+    """The last line of what a process wrote to stderr, without paths of this machine."""
+    stream.seek(0)
+    lines = [line.strip() for line in stream.read().splitlines() if line.strip()]
+    return without_paths(lines[-1]) if lines else "it said nothing"
+
+
+def without_paths(text: str) -> str:
+    """The text as it may stand in a result file."""
+    for path, name in ((str(ROOT.parent), "."), (sys.prefix, "venv"), (str(Path.home()), "~")):
+        text = text.replace(path, name)
+    return text
+
+
+def _output(command: tuple[str, ...], directory: Path) -> str:
+    filled = substitute(command)
+    try:
+        done = subprocess.run(filled, cwd=directory, capture_output=True, text=True, timeout=600, check=False)
+    except FileNotFoundError:
+        raise UnavailableError(f"{command[0]} is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise UnavailableError(f"`{' '.join(command[:3])}` did not end within 600 s") from None
+    if done.returncode != 0:
+        lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        raise UnavailableError(without_paths(lines[-1]) if lines else f"`{command[0]}` ended with {done.returncode}")
+    return done.stdout
+
+
+def _wait_listening(process: subprocess.Popen[str], errors: IO[str]) -> tuple[str, int]:
+    """The address that a server prints. A thread reads its output to the end, so that it never blocks on writing."""
+    found: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        assert process.stdout is not None
+        with contextlib.suppress(ValueError):  # closed while we read: the repetition is over
+            for line in process.stdout:
+                if line.startswith("listening "):
+                    found.put(line.split()[1])
+        found.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        address = found.get(timeout=START_SECONDS)
+    except queue.Empty:
+        raise ServerError(f"did not say within {START_SECONDS:.0f} s where it listens") from None
+    if address is None:
+        raise ServerError(f"ended before it listened: {last_line(errors)}")
+    host, _, port = address.rpartition(":")
+    return host, int(port)

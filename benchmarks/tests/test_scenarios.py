@@ -1,0 +1,36 @@
+"""The data files make sense together, in both profiles."""
+
+import pytest
+from harness.scenario import Scenario, read_scenarios, scenario_from
+from harness.servers import ROOT, UnavailableError, read_peers, substitute
+
+
+@pytest.fixture(params=[False, True], ids=["standard", "quick"])
+def scenarios(request: pytest.FixtureRequest) -> list[Scenario]:
+    return read_scenarios(ROOT / "scenarios", quick=request.param)
+
+
+def test_every_peer_of_a_scenario_exists(scenarios: list[Scenario]) -> None:
+    peers = read_peers()
+    assert {peer for scenario in scenarios for peer in scenario.peers} <= set(peers)
+
+
+def test_every_peer_takes_part_somewhere(scenarios: list[Scenario]) -> None:
+    assert set(read_peers()) == {peer for scenario in scenarios for peer in scenario.peers}
+
+
+def test_a_misspelt_key_is_refused() -> None:
+    with pytest.raises(TypeError, match="conections"):
+        scenario_from("x", {"load": {"conections": 1, "size": 1}})
+
+
+def test_an_unknown_metric_is_refused() -> None:
+    values = {"order": 1, "title": "", "question": "", "kind": "echo", "peers": ["c"], "metric": "qps"}
+    with pytest.raises(ValueError, match="qps"):
+        scenario_from("x", {**values, "load": {"connections": 1, "size": 1}})
+
+
+def test_a_command_without_its_interpreter_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLOODWAY_FT_PYTHON", raising=False)
+    with pytest.raises(UnavailableError, match="FLOODWAY_FT_PYTHON"):
+        substitute(("$ft_python", "peers/floodway_two_subs.py"))
