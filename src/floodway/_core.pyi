@@ -5,10 +5,11 @@ Every class is imported in exactly one Python module, its home; everyone else im
 
 from collections.abc import Callable, Iterable
 from socket import socket
-from typing import Any, Final, Literal, Protocol, Self, TypeAlias, final
+from typing import Any, Final, Literal, Self, TypeAlias, final
 
 from typing_extensions import Buffer
 
+from floodway.conn.route import FramingLike
 from floodway.conn.stats import LoadReport, ReactorStats
 from floodway.limits import Limits
 
@@ -35,8 +36,9 @@ ROUTE_CLOSE: Final[int]  # payload None or the exception
 ROUTE_EVENTS: Final[int]  # how many numbers a route takes
 
 @final
-class Admission:  # home: floodway.conn.engine
-    """Counts the connections of a process against its limits. Shared by all reactors of an engine."""
+class Admission:  # home: floodway.conn.reactor
+    """Counts the connections of a process against its limits, from their accept on, newcomers included. Shared by all
+    reactors of an engine."""
     def __new__(cls, max_connections: int | None, max_connections_per_ip: int | None) -> Self: ...
     @property
     def connections(self) -> int: ...
@@ -122,19 +124,20 @@ class Reactor:  # home: floodway.conn.reactor
     def add_route(
         self, *, interest: int, framing: Framing, limits: Limits, keepalive: int | None, nodelay: bool, serialized: bool
     ) -> int:
-        """What becomes of the connections of one listener or connector; before they exist. Returns the number
-        of its first event; `interest` is a mask of 1 << ROUTE_*. `keepalive` in seconds, None for off.
+        """What becomes of the connections of one listener or connector; before they exist. Any thread, also while
+        the owner polls. Returns the number of its first event, above every EVENT_*; `interest` is a mask of 1 << ROUTE_*. `keepalive` in seconds, None for off.
         `serialized`: hold back each event of a connection until `done` was called for the one before
         (worker threads)."""
     def listen(self, fd: int, route: int, *, hand_over: bool = False) -> int:
         """Accept on a listening socket (the core keeps a duplicate). With `hand_over` each newcomer is an EVENT_ACCEPTED instead of a
-        connection of this reactor. Owner thread, or any thread before the first poll. Returns its number."""
+        connection of this reactor, and `route` is not looked at. Owner thread, or any thread before the first poll. Returns its number."""
     def adopt(self, newcomer: Newcomer, route: int) -> None:
         """Own this socket from now on. Any thread. Consumes the newcomer."""
     def connect(
         self, address: Address | None, route: int, *, timeout: float | None, user_data: object = None
     ) -> Connection:
-        """Start a connection. Any thread. Address None: `Connection._resolved` follows once it is known."""
+        """Start a connection. Any thread. Address None: `Connection._resolved` follows once it is known;
+        the timeout counts from here."""
     def call_soon(self, function: Callable[..., object], *args: object) -> None:
         """Make this call on the owner's thread. Any thread."""
     def call_later(self, seconds: float, function: Callable[..., object], *args: object) -> Timer: ...
@@ -191,12 +194,10 @@ class Connection:  # home: floodway.conn.connection
     def set_framing(self, framing: FramingLike, /) -> None: ...
     def set_idle_timeout(self, seconds: float | None) -> None: ...
     def take_socket(self) -> tuple[socket, bytes]: ...
-    def _resolved(self, address: Address | None, error: BaseException | None) -> None: ...
+    def _resolved(self, addresses: list[tuple[str, int] | tuple[str, int, int, int]], error: BaseException | None) -> None:
+        """The addresses that a name stands for, tried in order until one answers; or why there are none. Any thread."""
     def _done(self) -> None:
         """Worker threads: the event of a serialized route has been handled; offer the next."""
-
-class FramingLike(Protocol):  # any public framing, see floodway.app.framing
-    def native(self) -> Framing: ...
 
 def write_many(connections: Iterable[Connection], data: Buffer, /) -> int: ...  # home: floodway.conn.connection
 

@@ -1,0 +1,1 @@
+"""The command line: turns arguments into configuration and decides nothing else."""

@@ -1,0 +1,126 @@
+"""`floodway load ADDRESS`: the native load generator, and how its report is printed."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Literal
+
+import click
+
+from floodway._core import load as run
+from floodway.base import platform
+from floodway.base.address import IpAddress, TcpAddress, UnixAddress, parse
+from floodway.conn.stats import LoadReport
+
+__all__ = ["lines", "load", "milliseconds", "run", "socket_address"]
+
+
+class Rate(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.4
+    """Messages per second of all connections together, or "closed"."""
+
+    name = "number|closed"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
+        """None stands for "closed"."""
+        if value == "closed" or value is None:
+            return None
+        try:
+            return float(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor closed", param, ctx)
+
+
+@click.command()
+@click.argument("address")
+@click.option("--connections", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--mode", type=click.Choice(["echo", "idle", "flood"]), default="echo", show_default=True,
+              help="echo: messages that come back; idle: only connect; flood: send without waiting.")  # fmt: skip
+@click.option("--rate", type=Rate(), default="closed", show_default=True,
+              help="Messages a second, all connections together; closed: the next as soon as one is back.")  # fmt: skip
+@click.option("--size", type=click.IntRange(1), default=64, show_default=True, help="Bytes of a message.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True)
+@click.option("--pid", type=int, help="Process whose CPU time and memory, with its children's, are reported.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
+    address: str,
+    connections: int,
+    mode: Literal["echo", "idle", "flood"],
+    rate: float | None,
+    size: int,
+    seconds: float,
+    pid: int | None,
+    as_json: bool,
+) -> None:
+    """Put load on the echo server at ADDRESS and measure it."""
+    platform.raise_descriptor_limit()
+    try:
+        target = socket_address(address)
+        report = run(
+            target,
+            connections=connections,
+            mode=mode,
+            rate=rate,
+            size=size,
+            seconds=seconds,
+            pid=pid,
+            progress=_progress(),
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
+    print(json.dumps(asdict(report)) if as_json else "\n".join(lines(report)))
+    if report.connected == 0 or report.corrupt_bytes:
+        sys.exit(1)
+
+
+def socket_address(text: str) -> IpAddress | str:
+    """The first socket address that an address stands for."""
+    address = parse(text)
+    if isinstance(address, TcpAddress):
+        return address.resolve()[0]
+    if isinstance(address, UnixAddress):
+        return address.socket_address
+    raise ValueError(f"{text} cannot be connected to; write tcp://host:port or unix:///path")
+
+
+def lines(report: LoadReport) -> list[str]:
+    """The report for people, without what was not measured."""
+    text = [
+        f"connections  {report.connected:,} open, {report.failed:,} failed, {report.connects_per_second:,.0f}/s",
+        f"messages     {report.messages:,}, {report.messages_per_second:,.0f}/s",
+    ]
+    if report.p50 is not None:
+        shares = {"p50": report.p50, "p90": report.p90, "p99": report.p99, "p99.9": report.p999, "max": report.max}
+        text.append("latency      " + ", ".join(f"{name} {milliseconds(value)}" for name, value in shares.items()))
+    if report.messages:
+        counts = f"{report.per_connection_min:,} / {report.per_connection_mean:,.1f} / {report.per_connection_max:,}"
+        text.append(f"each         {counts} messages (least, mean, most)")
+    if report.cpu_per_message is not None:
+        generator = report.generator_cpu_per_message
+        beside = "" if generator is None else f", generator {generator * 1e6:.1f} us"
+        text.append(f"CPU          server {report.cpu_per_message * 1e6:.1f} us a message{beside}")
+    if report.server_rss_before is not None and report.server_rss_with_connections is not None:
+        grown = report.server_rss_with_connections - report.server_rss_before
+        each = grown / report.connected if report.connected else 0.0
+        text.append(f"memory       server {grown / 2**20:.1f} MiB for the connections, {each:.0f} bytes each")
+    if report.corrupt_bytes:
+        text.append(f"CORRUPT      {report.corrupt_bytes:,} bytes came back other than they were sent")
+    return [*text, f"verdict      {report.verdict}"]
+
+
+def milliseconds(seconds: float | None) -> str:
+    """A latency, readable."""
+    return "-" if seconds is None else f"{seconds * 1000:.2f} ms"
+
+
+def _progress() -> Callable[[str, int, float], object] | None:
+    """A line at the terminal that is written over; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(phase: str, count: int, elapsed: float) -> None:
+        print(f"\r{phase}: {count:,} ({elapsed:.0f} s) ", end="", file=sys.stderr, flush=True)
+
+    return show

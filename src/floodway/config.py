@@ -1,0 +1,149 @@
+"""What an engine and a listener can be told, as frozen dataclasses, and how keyword arguments are sorted into them.
+
+Validated once at construction; nothing here acts. `Limits` has a file of its own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Literal, TypedDict, cast
+
+from floodway._documented import documented
+from floodway.errors import unknown_option
+from floodway.limits import LimitFields, Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """How many reactors and threads an engine runs, and on what.
+
+    Without numbers the model follows the Python build: with the GIL one reactor accepts and serves; without it one main
+    reactor accepts and one sub reactor per core serves.
+
+    >>> EngineOptions(main_reactors=1, sub_reactors=2, threads=4).threads
+    4
+    """
+
+    main_reactors: int | None = documented(
+        None, "Reactors that accept. More than one have a listening socket each (SO_REUSEPORT). None: one."
+    )
+    sub_reactors: int | None = documented(
+        None,
+        "Reactors that serve what the main reactors accept; 0: the main reactors serve it themselves. None: 0 with "
+        "the GIL, one per core without.",
+    )
+    threads: int = documented(
+        0, "Worker threads that run the handler's callbacks, for handlers that block; 0: the reactors run them."
+    )
+    driver: Literal["auto", "epoll", "portable"] = documented(
+        "auto", "What waits for the sockets: epoll (Linux), or the portable poller of the system."
+    )
+    watchdog: float | None = documented(
+        1.0, "Seconds a reactor may be busy with one batch before its Python stack is logged. None: never."
+    )
+    stats_interval: float | None = documented(None, "Seconds between two lines of statistics in the log. None: never.")
+
+    def __post_init__(self) -> None:
+        _check_count("main_reactors", self.main_reactors, least=1)
+        _check_count("sub_reactors", self.sub_reactors, least=0)
+        _check_count("threads", self.threads, least=0)
+        if self.driver not in ("auto", "epoll", "portable"):
+            raise ValueError(f'driver is {self.driver!r}; write "auto", "epoll" or "portable"')
+        _check_seconds("watchdog", self.watchdog)
+        _check_seconds("stats_interval", self.stats_interval)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerOptions:
+    """Options of a listener's sockets and of the connections accepted there; outgoing connections take the engine's.
+
+    >>> ListenerOptions(keepalive=60).keepalive
+    60
+    """
+
+    nodelay: bool = documented(
+        default=True, text="Send small writes at once (TCP_NODELAY) instead of waiting for more."
+    )
+    keepalive: int | None = documented(
+        None, "Seconds of silence after which the kernel asks whether the peer is there (SO_KEEPALIVE). None: never."
+    )
+    reuse_address: bool = documented(
+        default=True, text="Listen at once where an earlier server's connections linger in TIME_WAIT (SO_REUSEADDR)."
+    )
+    receive_buffer: int | None = documented(
+        None, "Bytes of the kernel's receive buffer (SO_RCVBUF), fixed. None: the kernel tunes it."
+    )
+    send_buffer: int | None = documented(
+        None, "Bytes of the kernel's send buffer (SO_SNDBUF), fixed. None: the kernel tunes it."
+    )
+
+    def __post_init__(self) -> None:
+        _check_count("keepalive", self.keepalive, least=1)
+        _check_count("receive_buffer", self.receive_buffer, least=1)
+        _check_count("send_buffer", self.send_buffer, least=1)
+
+
+class EngineFields(TypedDict, total=False):
+    """The fields of `EngineOptions` as keyword arguments."""
+
+    main_reactors: int | None
+    sub_reactors: int | None
+    threads: int
+    driver: Literal["auto", "epoll", "portable"]
+    watchdog: float | None
+    stats_interval: float | None
+
+
+class ListenerFields(TypedDict, total=False):
+    """The fields of `ListenerOptions` as keyword arguments."""
+
+    nodelay: bool
+    keepalive: int | None
+    reuse_address: bool
+    receive_buffer: int | None
+    send_buffer: int | None
+
+
+class Options(EngineFields, ListenerFields, LimitFields, total=False):
+    """Every option that `Engine` and `serve` take as a keyword."""
+
+
+def sort_options(
+    given: Mapping[str, object], limits: Limits | None, owner: str
+) -> tuple[EngineOptions, ListenerOptions, Limits]:
+    """Sort keywords into their dataclasses; a single limit overrides the one in `limits`.
+
+    Raises TypeError for a name that none of them has, with the nearest that exists.
+    """
+    groups = [{field.name for field in fields(group)} for group in (EngineOptions, ListenerOptions, Limits)]
+    reject_unknown(given, set().union(*groups), owner)
+    engine, listener, limit = ({name: value for name, value in given.items() if name in names} for names in groups)
+    return (
+        EngineOptions(**cast("EngineFields", engine)),
+        ListenerOptions(**cast("ListenerFields", listener)),
+        replace(limits or Limits(), **cast("LimitFields", limit)),
+    )
+
+
+def reject_unknown(given: Mapping[str, object], known: set[str], owner: str) -> None:
+    """Raise TypeError for the first name that is not known."""
+    for name in given:
+        if name not in known:
+            raise unknown_option(name, known, owner)
+
+
+def _check_count(name: str, value: object, *, least: int) -> None:
+    if value is None and name != "threads":
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is {value!r}; it takes a whole number")
+    if value < least:
+        raise ValueError(f"{name} is {value}; it has to be {least} or more")
+
+
+def _check_seconds(name: str, value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} is {value!r}; it takes a number of seconds or None")
+    if not value > 0:
+        raise ValueError(f"{name} is {value!r}; it has to be above 0; to switch it off write None")

@@ -1,0 +1,1 @@
+"""The connection layer: the engine, its reactors, balancing, stopping. Stands on `base`, knows no protocol."""

@@ -1,0 +1,59 @@
+"""The engine's own thread: looks after the reactors until the engine is to stop, then runs the shutdown.
+
+It exists from start to end, since a thread can no longer be made when the interpreter exits (Python 3.12), yet an
+engine has to stop then.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from floodway.config import EngineOptions
+from floodway.conn.reactor import ReactorThread
+from floodway.conn.shutdown import Shutdown
+from floodway.conn.stats import EngineStats
+from floodway.conn.watchdog import Watchdog
+
+logger = logging.getLogger(__name__)
+
+
+class Attendant:
+    """Runs the watchdog and logs the statistics, as the options ask; without either it sleeps."""
+
+    def __init__(
+        self,
+        shutdown: Shutdown,
+        threads: Sequence[ReactorThread],
+        options: EngineOptions,
+        stats: Callable[[], EngineStats],
+        at_end: Callable[[], None],
+    ) -> None:
+        self._shutdown = shutdown
+        self._watchdog = Watchdog(threads, options.watchdog) if options.watchdog is not None else None
+        self._stats_interval = options.stats_interval
+        self._stats = stats
+        self._at_end = at_end
+        self._thread = threading.Thread(target=self._run, name="floodway-engine", daemon=True)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller is on this thread, that is, in `on_stop`."""
+        return self._thread is threading.current_thread()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        intervals = (self._stats_interval, self._watchdog.interval if self._watchdog is not None else None)
+        interval = min((seconds for seconds in intervals if seconds is not None), default=None)
+        stats_due = time.monotonic() + (self._stats_interval or 0.0)
+        while not self._shutdown.wait_requested(interval):
+            if self._watchdog is not None:
+                self._watchdog.look()
+            if self._stats_interval is not None and time.monotonic() >= stats_due:
+                stats_due += self._stats_interval
+                logger.info("%s", self._stats())
+        self._shutdown.run()
+        self._at_end()
