@@ -10,6 +10,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 VENV := .venv
 RELEASE := .venv-release
 FREE := .venv-ft
+FREE_RELEASE := .venv-ft-release
 # Processes that pytest uses: tests mostly wait for sockets and timers, so more than there are cores.
 JOBS ?= 4
 ARGS ?=
@@ -50,6 +51,7 @@ lint: $(VENV)/.ready ## format and lint, both languages; changes nothing
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	$(VENV)/bin/ruff format --check --quiet $(PYTHON_FILES) || { echo "not formatted: run 'make format'"; exit 1; }
 	$(VENV)/bin/ruff check --quiet $(PYTHON_FILES)
+	@git ls-files '*.py' '*.rs' 2>/dev/null | xargs wc -l | awk '$$1 > 400 && $$2 != "total" { print "long: " $$2 ", " $$1 " lines" }'
 
 format: $(VENV)/.ready ## format both languages, and mend what the linters can mend
 	@tools/require.sh cargo rustfmt
@@ -84,6 +86,7 @@ test-python: $(VENV)/.built ## the Python tests; first all together, then those 
 	@tools/system_packages.sh
 	$(PYTEST) -n $(JOBS) -m "not alone" $(ARGS)
 	$(PYTEST) -n 0 -m alone $(ARGS) || [ $$? = 5 ]
+	$(PYTEST) -n 0 -q benchmarks/tests
 
 test-freethreaded: $(FREE)/.built ## the Python tests on CPython 3.13 without the GIL, which is built if need be
 	@tools/system_packages.sh
@@ -93,7 +96,10 @@ test-freethreaded: $(FREE)/.built ## the Python tests on CPython 3.13 without th
 	PYTHON_GIL=0 $(FREE)/bin/python -X gil=0 -m pytest -n $(JOBS) -m cross_thread --repetitions 30 -q --durations=0 $(ARGS)
 
 bench: $(RELEASE)/.built ## measure, beside the peers; results are kept as files
-	@$(RELEASE)/bin/python benchmarks/run.py $(ARGS)
+	@# Where the free-threaded interpreter was built (make test-freethreaded), it takes part.
+	@if tools/freethreaded.sh --path >/dev/null 2>&1; then \
+		$(MAKE) $(FREE_RELEASE)/.built && export FLOODWAY_FT_PYTHON=$(CURDIR)/$(FREE_RELEASE)/bin/python; \
+	fi; $(RELEASE)/bin/python benchmarks/run.py $(ARGS)
 
 wheel: $(RELEASE)/.ready ## a release wheel in dist/
 	@tools/require.sh cargo cc
@@ -106,7 +112,7 @@ lock: ## resolve the pinned tools anew (ARGS=--upgrade takes the newest)
 	tools/lock.sh $(CURDIR)/$(VENV)-uv/bin/uv $(ARGS)
 
 clean: ## remove everything that was built, environments too
-	rm -rf target dist .cargo $(VENV) $(RELEASE) $(FREE) $(VENV)-uv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf target dist .cargo $(VENV) $(RELEASE) $(FREE) $(FREE_RELEASE) $(VENV)-uv .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src -name '_core.*.so' -delete
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -125,9 +131,13 @@ $(RELEASE)/.built: $(RELEASE)/.ready $(RUST) $(PYTHON_SOURCES)
 	@tools/require.sh cargo cc
 	@tools/build.sh $(RELEASE) release
 
-$(FREE)/.ready: tools/requirements-freethreaded.txt
-	@python=$$(tools/freethreaded.sh) && PYTHON=$$python tools/venv.sh $(FREE) freethreaded
+$(FREE)/.ready $(FREE_RELEASE)/.ready: tools/requirements-freethreaded.txt
+	@python=$$(tools/freethreaded.sh) && PYTHON=$$python tools/venv.sh $(@D) freethreaded
 
 $(FREE)/.built: $(FREE)/.ready pyproject.toml $(RUST)
 	@tools/require.sh cargo cc
 	@tools/build.sh $(FREE) freethreaded
+
+$(FREE_RELEASE)/.built: $(FREE_RELEASE)/.ready $(RUST) $(PYTHON_SOURCES)
+	@tools/require.sh cargo cc
+	@tools/build.sh $(FREE_RELEASE) freethreaded-release

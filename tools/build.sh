@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds the extension into a virtual environment: `tools/build.sh .venv dev | .venv-ft freethreaded | .venv-release release`.
+# Builds the extension into a virtual environment: `tools/build.sh FOLDER KIND`.
 #
 #   dev           in place (src/floodway/_core.*.so), cargo's dev profile; Python files are used where they are
 #   freethreaded  the same with a target folder of its own (another ABI), and with PyO3 told to abort when a Python
 #                 reference is dropped by a thread that is not attached, which must not happen
-#   release       a wheel, installed: what users have, apart from what tests replace under way
+#   release       (or freethreaded-release) a wheel, installed: what users have, apart from what tests replace under way
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=$PWD/$1 kind=$2 stamp=$1/.built installed=$1/.installed
@@ -53,11 +53,13 @@ case $kind in
         export CARGO_TARGET_DIR=target/freethreaded RUSTFLAGS="--cfg pyo3_disable_reference_pool"
         develop
         ;;
-    release)
-        rm -rf target/release-wheel
-        quietly "$venv/bin/maturin" build --quiet --release --compatibility linux --interpreter "$venv/bin/python" --out target/release-wheel
+    release | freethreaded-release)
+        [ "$kind" = release ] || export CARGO_TARGET_DIR=target/freethreaded
+        wheels=target/wheels-$1
+        rm -rf "$wheels"
+        quietly "$venv/bin/maturin" build --quiet --release --compatibility linux --interpreter "$venv/bin/python" --out "$wheels"
         "$venv/bin/python" -m pip --disable-pip-version-check install --quiet --force-reinstall --no-deps --no-index \
-            target/release-wheel/*.whl
+            "$wheels"/*.whl
         ;;
     *)
         echo "tools/build.sh: no such kind of build: $kind" >&2

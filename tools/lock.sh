@@ -15,6 +15,6 @@ compile() {    # NAME, then what goes in
         --custom-compile-command "make lock" --output-file "tools/requirements-$name.txt" pyproject.toml "$@"
 }
 
-compile dev --extra demo --extra test --group tools "$@"         # .venv: everything `make test` and `make lint` use
-compile release --extra demo --group build "$@"                # .venv-release: what `make demo` and `make bench` run
+compile dev --extra demo --extra test --group tools "$@"           # .venv: everything `make test` and `make lint` use
+compile release --extra demo --group build --group bench "$@"      # .venv-release: what `make demo` and `make bench` run
 compile freethreaded --extra demo --extra test --group build "$@"  # .venv-ft: no tool that has no such wheel
