@@ -55,7 +55,7 @@ pub enum Step {
 ///
 /// A `size` of at most `limit` means a length that cannot be: one smaller than the header it
 /// includes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameTooLong {
     /// Payload bytes announced, or seen so far where nothing is announced.
     pub size: usize,

@@ -18,7 +18,7 @@
 //! joining, cutting or sharing buffers moves 16-byte slices and no payload.
 //!
 //! # Cost
-//! 72 bytes; the chain takes memory from its first slice on. A receive, a `next` within one block
+//! 80 bytes; the chain takes memory from its first slice on. A receive, a `next` within one block
 //! and an `append` cost the same at any size. `gather` copies once; its result lies in one block,
 //! so asking again copies nothing.
 

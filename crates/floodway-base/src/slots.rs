@@ -16,7 +16,7 @@
 //! Latest first, so that the slots in use stay warm and together.
 //!
 //! # Cost
-//! 16 bytes a slot; chunks of 1,024 and an index of 64 KiB a table. One
+//! 48 bytes a slot; chunks of 1,024 and an index of 64 KiB a table. One
 //! short lock for `reserve` and `release`, none for anything else.
 
 use std::sync::OnceLock;
@@ -33,7 +33,7 @@ const END: u32 = u32::MAX;
 const NOT_FREE: u32 = u32::MAX - 1;
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<SharedSlot>() == 16);
+const _: () = assert!(size_of::<SharedSlot>() == 48);
 const _: () = assert!(MAX_SLOTS.is_multiple_of(CHUNK_SLOTS) && MAX_SLOTS < NOT_FREE as usize);
 
 /// A slot in one of its generations: the name under which threads and the kernel know a connection.
@@ -73,6 +73,17 @@ pub struct SharedSlot {
     life: AtomicU64,
     /// Bits of the connection layer; 0 for a new generation.
     pub control: AtomicU32,
+    /// Payload bytes received. This and what follows is written by the connection's owner alone and
+    /// means nothing before the owner has written it.
+    pub bytes_in: AtomicU64,
+    /// Payload bytes sent.
+    pub bytes_out: AtomicU64,
+    /// The peer's address, as the connection layer encodes it.
+    pub peer: AtomicU64,
+    /// The tick at which it was opened.
+    pub opened: AtomicU32,
+    /// Where it is in its life, as the connection layer numbers it.
+    pub state: AtomicU32,
     /// Link of the free list. Atomic so that no `unsafe` is needed; the lock orders it.
     next_free: AtomicU32,
 }
@@ -106,7 +117,7 @@ struct FreeList {
     first: u32,
 }
 
-type Chunk = [SharedSlot];
+type Chunk = [SharedSlot; CHUNK_SLOTS];
 
 impl SlotTable {
     /// A table without slots.
@@ -209,8 +220,8 @@ impl SlotTable {
         Token { slot, generation }
     }
 
-    /// Adds `len` to a live token's pending bytes, unless they had reached `max` before: then `Err` with what was
-    /// pending. `None`: the generation has ended. Any thread.
+    /// Adds `len` to a live token's pending bytes, unless they had reached `max` before: then `Err`
+    /// with what was pending. `None`: the generation has ended. Any thread.
     pub fn add_pending(&self, token: Token, len: u32, max: u32) -> Option<Result<u32, u32>> {
         let shared = self.get(token.slot)?;
         let added = shared
@@ -318,7 +329,33 @@ fn boxed_chunk() -> Box<Chunk> {
     let slot = |_| SharedSlot {
         life: AtomicU64::new(0),
         control: AtomicU32::new(0),
+        bytes_in: AtomicU64::new(0),
+        bytes_out: AtomicU64::new(0),
+        peer: AtomicU64::new(0),
+        opened: AtomicU32::new(0),
+        state: AtomicU32::new(0),
         next_free: AtomicU32::new(NOT_FREE),
     };
-    (0..CHUNK_SLOTS).map(slot).collect()
+    let slots: Box<[SharedSlot]> = (0..CHUNK_SLOTS).map(slot).collect();
+    slots.try_into().expect("as many as a chunk has")
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::{Ordering, SlotTable, Token};
+
+    /// In here because only here a slot can be aged by two billion lives.
+    #[test]
+    fn a_slot_whose_generations_are_used_up_is_never_offered_again() {
+        let table = SlotTable::new();
+        let slot = table.reserve().unwrap().slot;
+        let last = Token::new(slot, u32::MAX);
+        let life = u64::from(last.generation) << 32;
+        table.shared(slot).life.store(life, Ordering::Relaxed);
+        assert!(table.is_live(last) && table.retire(last) && !table.is_live(last));
+        assert_eq!(table.last_token(slot), last);
+        table.release(slot);
+        assert_ne!(table.reserve().unwrap().slot, slot);
+        assert!(!table.is_live(last) && table.token(slot).is_none());
+    }
 }

@@ -78,9 +78,6 @@ struct Node<T> {
     deadline: u32,
     next: u32,
     previous: u32,
-    /// Not a function of the deadline alone: what had passed when it was armed lies in the bucket
-    /// of that time.
-    bucket: u16,
 }
 
 impl<T: Copy> TimerWheel<T> {
@@ -111,7 +108,6 @@ impl<T: Copy> TimerWheel<T> {
             deadline,
             next: NONE,
             previous: NONE,
-            bucket: 0,
         };
         let node = self.nodes.insert(unlinked);
         self.link(node, deadline);
@@ -139,7 +135,7 @@ impl<T: Copy> TimerWheel<T> {
         self.link(id.node(), deadline);
     }
 
-    /// The deadline it was armed for.
+    /// The deadline it was armed for, or the tick in which it was armed if that was later.
     ///
     /// # Panics
     /// As [`cancel`](Self::cancel).
@@ -155,8 +151,7 @@ impl<T: Copy> TimerWheel<T> {
     pub fn advance(&mut self, now: u32, expired: &mut Vec<(TimerId, T)>) {
         let passed = now.wrapping_sub(self.now);
         let passed = if is_past(now, self.now) { 0 } else { passed };
-        // The present bucket is looked at again each time: what had passed when it was armed lies
-        // there.
+        // The present bucket is looked at again each time: what was due when it was armed lies there.
         let mut tick = self.now;
         let mut left = (passed as usize).min(BUCKETS - 1) + 1;
         self.now = self.now.wrapping_add(passed);
@@ -200,12 +195,14 @@ impl<T: Copy> TimerWheel<T> {
     }
 
     fn link(&mut self, node: u32, deadline: u32) {
-        let from = if is_past(deadline, self.now) {
+        // What has passed is due now. Left as it is, it would look like the future again in 248 days,
+        // or at once if it had passed that long ago.
+        let deadline = if is_past(deadline, self.now) {
             self.now
         } else {
             deadline
         };
-        let bucket = bucket_of(from);
+        let bucket = bucket_of(deadline);
         let head = self.heads[bucket];
         let (next, previous) = if head == NONE {
             self.heads[bucket] = node;
@@ -218,18 +215,18 @@ impl<T: Copy> TimerWheel<T> {
             (head, last)
         };
         let linked = self.node_mut(node);
-        (linked.deadline, linked.bucket) = (deadline, bucket as u16);
+        linked.deadline = deadline;
         (linked.next, linked.previous) = (next, previous);
     }
 
     fn unlink(&mut self, node: u32) {
         let &Node {
+            deadline,
             next,
             previous,
-            bucket,
             ..
         } = self.node(node);
-        let bucket = usize::from(bucket);
+        let bucket = bucket_of(deadline);
         if next == node {
             self.heads[bucket] = NONE;
             self.occupied[bucket / 64] &= !(1 << (bucket % 64));

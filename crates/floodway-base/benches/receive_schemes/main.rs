@@ -1,0 +1,98 @@
+//! Five ways to hold received bytes, under three loads.
+//!
+//! # Rules
+//! A "read" copies bytes that lie ready into the memory a scheme offers, as the kernel would; the
+//! framing (fixed frames) then takes what is whole, and every frame is copied once more, as into
+//! Python's `bytes`. So each scheme does the same unavoidable work, and what differs is its own.
+//!
+//! | scheme | reads into | keeps half frames in |
+//! | --- | --- | --- |
+//! | allocation per read | 64 KiB allocated for the read | what it read into, or a growing vector |
+//! | pooled borrow and return | 64 KiB borrowed for the read | a growing vector per connection |
+//! | one fixed area per reactor | one area for all | a growing vector per connection |
+//! | ring that grows by copying | the connection's ring | the ring |
+//! | link buffer (the product's) | one area for all, or behind what is kept | blocks of the pool |
+//!
+//! - *Small echo*: 1 KiB frames on 1,000 connections, each read a whole frame.
+//! - *Half frames*: 16 KiB frames that arrive in reads of 1,500 bytes, interleaved over 100
+//!   connections.
+//! - *Burst*: 1 MiB of 128 KiB frames on each of 256 connections in reads of 64 KiB, interleaved,
+//!   after which all are idle. What the schemes hold then is printed before the timings, counted by
+//!   the allocator.
+//!
+//! # Outcome
+//! OUTCOME
+//!
+//! Run it with `cargo bench -p floodway-base`.
+
+mod allocation;
+mod counting;
+mod fixed_area;
+mod link_buffer;
+mod load;
+mod pooled;
+mod ring;
+mod scheme;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
+
+use allocation::AllocationPerRead;
+use counting::{CountingAllocator, live_bytes};
+use fixed_area::FixedArea;
+use link_buffer::LinkBuffers;
+use load::{BURST, HALF_FRAMES, Load, SMALL_ECHO};
+use pooled::PooledBorrow;
+use ring::Rings;
+use scheme::Scheme;
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+fn time<S: Scheme>(criterion: &mut Criterion) {
+    for load in [SMALL_ECHO, HALF_FRAMES, BURST] {
+        let mut group = criterion.benchmark_group(load.name);
+        group.throughput(Throughput::Bytes(load.total_bytes() as u64));
+        let stream = load.stream();
+        let mut scheme = S::new(load.connections);
+        group.bench_function(BenchmarkId::from_parameter(S::NAME), |bencher| {
+            bencher.iter(|| load.run(&mut scheme, &stream));
+        });
+    }
+}
+
+fn report_memory<S: Scheme>() {
+    let load = Load { ..BURST };
+    let stream = load.stream();
+    let before = live_bytes();
+    let mut scheme = S::new(load.connections);
+    let idle = live_bytes() - before;
+    load.run(&mut scheme, &stream);
+    let held = live_bytes() - before - idle;
+    eprintln!(
+        "{:<28} before {:>8} KiB, held after the burst {:>8} KiB, {:>9} bytes a connection",
+        S::NAME,
+        idle / 1_024,
+        held / 1_024,
+        held / load.connections,
+    );
+}
+
+fn all(criterion: &mut Criterion) {
+    report_memory::<AllocationPerRead>();
+    report_memory::<PooledBorrow>();
+    report_memory::<FixedArea>();
+    report_memory::<Rings>();
+    report_memory::<LinkBuffers>();
+    time::<AllocationPerRead>(criterion);
+    time::<PooledBorrow>(criterion);
+    time::<FixedArea>(criterion);
+    time::<Rings>(criterion);
+    time::<LinkBuffers>(criterion);
+}
+
+criterion_group!(benches, all);
+
+fn main() {
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}
