@@ -1,1 +1,47 @@
-//! Placeholder; see the module docs once written.
+//! The connection layer: drivers, the reactor, connections, limits. No Python in here.
+//!
+//! For readers who come from Python, what stands where:
+//!
+//! | Python | here |
+//! | --- | --- |
+//! | `floodway.conn.reactor.Reactor` | [`Reactor`] on its own thread, [`Shared`] for all others |
+//! | `Connection` | a [`Token`](floodway_base::Token); its record is in `connection.rs` |
+//! | `Batch` | [`Reactor::next_event`], in `batch.rs` |
+//! | `add_route` | [`Route`] |
+//! | `Newcomer`, `Admission` | [`Newcomer`], [`Admission`] |
+//!
+//! Reading order: `reactor.rs`, `driver/mod.rs`, `read.rs`, `batch.rs`, `write.rs`, `settle.rs`.
+
+mod acceptor;
+mod admission;
+mod batch;
+mod clock;
+mod connection;
+pub mod driver;
+mod message;
+mod notice;
+mod output;
+mod peer;
+mod reactor;
+mod read;
+mod reason;
+mod requests;
+mod route;
+mod settle;
+mod shared;
+mod stats;
+mod write;
+
+pub use acceptor::{Delivery, Newcomer};
+pub use admission::Admission;
+pub use batch::Event;
+pub use clock::{Clock, ticks};
+pub use connection::{Closed, State};
+pub use message::{Host, Message, Outgoing, Payload};
+pub use notice::Notice;
+pub use reactor::{Polled, Reactor, ReactorLimits};
+pub use reason::CloseReason;
+pub use route::{Framing, OutputPolicy, Route, Wanted};
+pub use shared::{Admitted, MAX_ROUTES, Shared, total_len};
+pub use stats::{Counter, Stats};
+pub use write::REFERENCE_BYTES;

@@ -94,6 +94,10 @@ impl AsFd for Epoll {
     }
 }
 
+// SAFETY: what keeps an event from being `Send` is the pointer variant of its data union; we only ever store and read
+// the number variant, and a number belongs to no thread.
+unsafe impl Send for EventBuffer {}
+
 impl EventBuffer {
     /// Room for `capacity` events, at least one.
     pub fn with_capacity(capacity: usize) -> Self {

@@ -1,4 +1,4 @@
-//! What this process may use, and what it uses: descriptors, memory, processor time.
+//! What this process may use, and what it uses: descriptors, memory, time.
 
 use std::time::Duration;
 
@@ -45,7 +45,12 @@ pub fn raise_nofile() -> Result<(u64, u64), Errno> {
 pub fn resident_bytes() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
+    Some(pages * page_bytes())
+}
+
+/// The size of a page of memory: what /proc counts in.
+pub fn page_bytes() -> u64 {
+    rustix::param::page_size() as u64
 }
 
 /// Processor time that the calling thread has used, in user space and in the kernel.
@@ -55,6 +60,12 @@ pub fn thread_cpu_time() -> Duration {
         time.tv_sec.cast_unsigned(),
         time.tv_nsec.cast_unsigned() as u32,
     )
+}
+
+/// The monotonic clock in nanoseconds, the one behind Python's `time.monotonic`.
+pub fn monotonic_nanos() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
 }
 
 #[cfg(test)]

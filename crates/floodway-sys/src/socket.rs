@@ -54,6 +54,15 @@ pub fn recv(fd: BorrowedFd<'_>, into: &mut [MaybeUninit<u8>]) -> Result<usize, E
     retry_on_intr(|| rustix::net::recv(fd, &mut *into, RecvFlags::empty()).map(|(_, len)| len))
 }
 
+/// Like [`recv`], into memory that is initialised already.
+pub fn recv_bytes(fd: BorrowedFd<'_>, into: &mut [u8]) -> Result<usize, Errno> {
+    debug_assert!(
+        !into.is_empty(),
+        "a receive into nothing looks like the end of input"
+    );
+    retry_on_intr(|| rustix::net::recv(fd, &mut *into, RecvFlags::empty()).map(|(_, len)| len))
+}
+
 /// Sends as much of `slices` as the socket takes now and returns how many bytes that was; never raises SIGPIPE.
 ///
 /// At most 1,024 slices are accepted (`UIO_MAXIOV`); the kernel answers `EMSGSIZE` to more.

@@ -1,0 +1,85 @@
+//! How many accepted connections a process may have: one count that all reactors of an engine share.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Counts accepted connections against `max_connections` and `max_connections_per_ip`.
+#[derive(Debug)]
+pub struct Admission {
+    max: Option<usize>,
+    count: AtomicUsize,
+    per_ip: Option<PerIp>,
+}
+
+#[derive(Debug)]
+struct PerIp {
+    max: usize,
+    counts: Mutex<HashMap<IpAddr, usize>>,
+}
+
+impl Admission {
+    /// Limits; None: no limit.
+    pub fn new(max: Option<usize>, max_per_ip: Option<usize>) -> Self {
+        Self {
+            max,
+            count: AtomicUsize::new(0),
+            per_ip: max_per_ip.map(|max| PerIp {
+                max,
+                counts: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Counts one more connection, unless a limit is reached. Peers without an IP address share no limit.
+    #[must_use]
+    pub fn enter(&self, ip: Option<IpAddr>) -> bool {
+        let admitted = self
+            .count
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                (count < self.max.unwrap_or(usize::MAX)).then_some(count + 1)
+            })
+            .is_ok();
+        if admitted && let (Some(per_ip), Some(ip)) = (&self.per_ip, ip) {
+            let mut counts = per_ip.lock();
+            let count = counts.entry(ip).or_default();
+            if *count >= per_ip.max {
+                self.count.fetch_sub(1, Ordering::Relaxed);
+                return false;
+            }
+            *count += 1;
+        }
+        admitted
+    }
+
+    /// Counts one connection less.
+    pub fn leave(&self, ip: Option<IpAddr>) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        if let (Some(per_ip), Some(ip)) = (&self.per_ip, ip) {
+            let mut counts = per_ip.lock();
+            if let Some(count) = counts.get_mut(&ip) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(&ip);
+                }
+            }
+        }
+    }
+
+    /// Connections counted now.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// The limit of the process.
+    pub fn max(&self) -> Option<usize> {
+        self.max
+    }
+}
+
+impl PerIp {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,61 @@
+//! Time as a reactor sees it: ticks of ten milliseconds since it was made.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use floodway_base::limits::TICK_MILLIS;
+
+/// Where a reactor's timers take their time from.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    /// The monotonic clock.
+    Monotonic(Instant),
+    /// Moved by hand, in microseconds; for tests.
+    Fake(Arc<AtomicU64>),
+}
+
+impl Clock {
+    /// The monotonic clock, starting now.
+    pub fn monotonic() -> Self {
+        Self::Monotonic(Instant::now())
+    }
+
+    /// Ticks since the start.
+    pub fn tick(&self) -> u32 {
+        let millis = match self {
+            Self::Monotonic(start) => start.elapsed().as_millis() as u64,
+            Self::Fake(micros) => micros.load(Ordering::SeqCst) / 1_000,
+        };
+        (millis / u64::from(TICK_MILLIS)) as u32
+    }
+
+    /// How long from now until this tick begins; zero when it has begun.
+    pub fn until(&self, tick: u32) -> Duration {
+        let now = match self {
+            Self::Monotonic(start) => start.elapsed(),
+            Self::Fake(micros) => Duration::from_micros(micros.load(Ordering::SeqCst)),
+        };
+        let now_millis = now.as_millis() as u64;
+        let now_tick = (now_millis / u64::from(TICK_MILLIS)) as u32;
+        let ticks = tick.wrapping_sub(now_tick);
+        if ticks == 0 || ticks > u32::MAX / 2 {
+            return Duration::ZERO;
+        }
+        let into_tick =
+            now - Duration::from_millis(now_millis - now_millis % u64::from(TICK_MILLIS));
+        Duration::from_millis(u64::from(ticks) * u64::from(TICK_MILLIS)).saturating_sub(into_tick)
+    }
+}
+
+/// Ticks of a duration, rounded up, so that nothing fires early: one more than the whole ticks, because the
+/// current tick has already begun.
+pub fn ticks(duration: Duration) -> u32 {
+    let millis = duration.as_millis().min(u128::from(u32::MAX / 4));
+    (millis as u32).div_ceil(TICK_MILLIS) + 1
+}
+
+/// Whether tick `a` lies before tick `b`; ticks wrap.
+pub fn is_before(a: u32, b: u32) -> bool {
+    a.wrapping_sub(b) > u32::MAX / 2
+}

@@ -1,0 +1,319 @@
+//! The record of one connection: a slot that every connection has, and a part that only busy ones have.
+//!
+//! A million idle connections are a million slots, so a field of `Slot` has to be worth a million of its size;
+//! everything that an idle connection can do without lives in `Active`, which is dropped when it is empty.
+
+use std::os::fd::OwnedFd;
+
+use floodway_base::{BlockMut, BlockPool, LinkBuffer, TimerId};
+use floodway_sys::SocketAddress;
+
+use crate::driver::Interest;
+use crate::message::Payload;
+use crate::output::OutQueue;
+use crate::reason::CloseReason;
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum State {
+    /// Its address is being resolved or the kernel is connecting.
+    Opening,
+    /// Bytes travel. Either direction may be finished: see `Marks`.
+    Open,
+    /// Closed here: output is being flushed.
+    Closing,
+    /// Everything was sent and the direction is shut; what still arrives is discarded until the peer finishes.
+    Lingering,
+    /// The descriptor is closed. The slot remains until Python has seen the end.
+    Closed,
+}
+
+/// Facts about a connection that are either so or not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Marks(u8);
+
+impl Marks {
+    /// The peer's FIN was received: there is no more input.
+    pub const PEER_FINISHED: u8 = 1;
+    /// Our direction was shut with SHUT_WR.
+    pub const SHUT: u8 = 1 << 1;
+    /// Counted in `Admission`.
+    pub const ADMITTED: u8 = 1 << 2;
+    /// In the ready list.
+    pub const READY: u8 = 1 << 3;
+    /// In the list of connections to settle.
+    pub const TOUCHED: u8 = 1 << 4;
+    /// Its input goes to a link buffer that the handler consumes.
+    pub const BUFFERED: u8 = 1 << 6;
+    /// The peer's FIN was announced while receiving was off; input may precede it.
+    pub const END_AHEAD: u8 = 1 << 5;
+
+    pub fn has(self, mark: u8) -> bool {
+        self.0 & mark != 0
+    }
+
+    /// Sets a mark; returns whether it was set before.
+    pub fn set(&mut self, mark: u8) -> bool {
+        let before = self.has(mark);
+        self.0 |= mark;
+        before
+    }
+
+    pub fn clear(&mut self, mark: u8) {
+        self.0 &= !mark;
+    }
+}
+
+/// What every connection costs, beside its `SharedSlot`, which has what any thread may read.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// None while the address is being resolved, and once closed.
+    pub socket: Option<OwnedFd>,
+    /// The number of its `Active` plus one; 0: none.
+    pub active: u32,
+    pub timer: Option<TimerId>,
+    /// The tick of the last byte received or sent.
+    pub progress: u32,
+    pub route: u16,
+    pub state: State,
+    pub marks: Marks,
+}
+
+const _: () = assert!(
+    size_of::<Option<Slot>>() + size_of::<floodway_base::SharedSlot>() <= 68,
+    "a million connections pay for this"
+);
+
+/// Reasons not to read from a connection, and not to deliver what was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pauses(u8);
+
+impl Pauses {
+    /// `pause_reading`.
+    pub const USER: u8 = 1;
+    /// Its own output is above the high-water mark.
+    pub const OUTPUT: u8 = 1 << 1;
+
+    pub fn any(self) -> bool {
+        self.0 != 0
+    }
+
+    pub fn set(&mut self, pause: u8, on: bool) {
+        if on {
+            self.0 |= pause;
+        } else {
+            self.0 &= !pause;
+        }
+    }
+}
+
+/// Input that was received and not yet delivered.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Empty,
+    /// In the driver's receive area, until the next wait.
+    Area {
+        start: u32,
+        end: u32,
+    },
+    /// In a block of its own, from `start` on.
+    Own {
+        block: BlockMut,
+        start: u32,
+    },
+    /// In the buffer that the handler consumes.
+    Chain(LinkBuffer),
+}
+
+impl Input {
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::Area { start, end } => (end - start) as usize,
+            Self::Own { block, start } => block.len() - *start as usize,
+            Self::Chain(buffer) => buffer.len(),
+        }
+    }
+
+    /// The bytes, when they lie in one piece: always, except in a chain.
+    pub fn bytes<'a>(&'a self, area: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Empty | Self::Chain(_) => &[],
+            Self::Area { start, end } => &area[*start as usize..*end as usize],
+            Self::Own { block, start } => &block.filled()[*start as usize..],
+        }
+    }
+
+    /// Forgets the first `n` bytes. Their memory stays as it is until the next change.
+    pub fn consume(&mut self, n: usize) {
+        match self {
+            Self::Empty => debug_assert!(n == 0, "consuming what is not there"),
+            Self::Area { start, .. } | Self::Own { start, .. } => *start += n as u32,
+            Self::Chain(buffer) => {
+                let skipped = buffer.skip(n);
+                debug_assert!(skipped, "consuming what is not there");
+            }
+        }
+    }
+
+    /// Appends bytes to a block of its own, the smallest that fits. Returns how many bytes were copied.
+    pub fn save(&mut self, bytes: &[u8], pool: &BlockPool) -> usize {
+        if let Self::Own { block, start } = self {
+            let start = *start as usize;
+            let room = block.capacity() - block.len();
+            if room >= bytes.len() {
+                block.extend(bytes);
+                return bytes.len();
+            }
+            // Twice of what is there, so that a frame that grows byte by byte is copied a constant number of times.
+            let left = block.len() - start;
+            let mut larger = pool.take((left + bytes.len()).max(2 * left));
+            larger.extend(&block.filled()[start..]);
+            larger.extend(bytes);
+            *self = Self::Own {
+                block: larger,
+                start: 0,
+            };
+            return left + bytes.len();
+        }
+        let mut block = pool.take(bytes.len());
+        block.extend(bytes);
+        *self = Self::Own { block, start: 0 };
+        bytes.len()
+    }
+
+    /// Drops a buffer that holds nothing.
+    pub fn shrink(&mut self) {
+        if self.len() == 0 {
+            *self = Self::Empty;
+        }
+    }
+}
+
+/// A frame at the front of the input that Python has not seen yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub payload_start: u32,
+    pub payload_end: u32,
+    pub consumed: u32,
+}
+
+/// Events of a connection, apart from input, that Python has not seen yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pending(u8);
+
+impl Pending {
+    pub const OPEN: u8 = 1;
+    pub const WRITABLE: u8 = 1 << 1;
+    pub const CLOSE: u8 = 1 << 2;
+
+    pub fn any(self) -> bool {
+        self.0 != 0
+    }
+
+    pub fn has(self, event: u8) -> bool {
+        self.0 & event != 0
+    }
+
+    pub fn set(&mut self, event: u8) {
+        self.0 |= event;
+    }
+
+    /// Takes an event out; returns whether it was there.
+    pub fn take(&mut self, event: u8) -> bool {
+        let had = self.has(event);
+        self.0 &= !event;
+        had
+    }
+}
+
+/// What remains of a connection for Python once it is closed.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    /// Why.
+    pub reason: CloseReason,
+    /// The peer's address.
+    pub peer: SocketAddress,
+    /// Our address.
+    pub local: SocketAddress,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Unix time at which it was accepted or connected, in seconds.
+    pub opened_at: f64,
+}
+
+/// What a connection needs while it is busy.
+#[derive(Debug)]
+pub(crate) struct Active<P> {
+    pub input: Input,
+    pub found: Option<Found>,
+    /// Bytes at the front of the input that were searched in vain.
+    pub scanned: u32,
+    pub output: OutQueue<P>,
+    /// What the driver was asked for.
+    pub interest: Interest,
+    pub pauses: Pauses,
+    pub pending: Pending,
+    /// The kernel took no more: `Completion::Room` comes.
+    pub blocked: bool,
+    /// Shut our direction once the output is flushed.
+    pub finishing: bool,
+    /// `set_framing` or the like: the running batch delivers nothing more.
+    pub held: bool,
+    /// A worker thread is handling an event: the next one waits.
+    pub busy: bool,
+    /// While opening: addresses to try if this one does not answer, the next one last.
+    pub fallbacks: Vec<SocketAddress>,
+    /// While opening or lingering: the tick at which that ends.
+    pub deadline: Option<u32>,
+    /// The tick at which pending output last made progress, and the bytes the peer had not acknowledged then.
+    pub output_progress: u32,
+    pub unacknowledged: u32,
+    /// Bytes that may still be discarded while lingering.
+    pub discard_left: u32,
+    /// Why it is being closed.
+    pub reason: CloseReason,
+    pub closed: Option<Box<Closed>>,
+}
+
+impl<P: Payload> Active<P> {
+    pub fn new(interest: Interest) -> Self {
+        Self {
+            input: Input::Empty,
+            found: None,
+            scanned: 0,
+            output: OutQueue::new(),
+            interest,
+            pauses: Pauses::default(),
+            pending: Pending::default(),
+            blocked: false,
+            finishing: false,
+            held: false,
+            busy: false,
+            fallbacks: Vec::new(),
+            deadline: None,
+            output_progress: 0,
+            unacknowledged: 0,
+            discard_left: 0,
+            reason: CloseReason::Finished,
+            closed: None,
+        }
+    }
+
+    /// Whether dropping it would lose nothing.
+    pub fn is_idle(&self) -> bool {
+        self.input.len() == 0
+            && self.output.is_empty()
+            && self.interest == Interest::RECEIVE
+            && !self.pauses.any()
+            && !self.pending.any()
+            && !self.finishing
+            && !self.held
+            && !self.busy
+            && self.deadline.is_none()
+            && self.closed.is_none()
+    }
+}

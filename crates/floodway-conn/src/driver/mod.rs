@@ -1,0 +1,241 @@
+//! Drivers: how a reactor learns what happened to its sockets.
+//!
+//! The trait speaks of completions ("these bytes arrived for this token", "there is room to send again")
+//! and not of readiness, so that a driver on `io_uring` fits beside the ones on epoll and kqueue.
+//! A driver owns the receive area; what a completion names in it is valid until the next `wait`.
+
+use std::fmt;
+use std::io::IoSlice;
+use std::ops::Range;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use floodway_base::{LinkBuffer, Token};
+use floodway_sys::{Errno, SocketAddress};
+
+#[cfg(target_os = "linux")]
+mod epoll;
+#[cfg(feature = "portable")]
+mod portable;
+mod readiness;
+
+/// Which completions a connection wants at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interest {
+    /// Receive what arrives.
+    pub receive: bool,
+    /// Tell once there is room to send again.
+    pub send: bool,
+    /// While not receiving: tell once that the peer has finished sending.
+    pub end: bool,
+}
+
+impl Interest {
+    /// What an idle connection wants.
+    pub const RECEIVE: Self = Self {
+        receive: true,
+        send: false,
+        end: true,
+    };
+    /// What a connection wants that is being opened.
+    pub const OPENING: Self = Self {
+        receive: false,
+        send: true,
+        end: false,
+    };
+}
+
+/// What has happened, as a driver reports it.
+#[derive(Debug)]
+pub enum Completion {
+    /// Bytes arrived in the receive area.
+    Received {
+        /// The connection.
+        token: Token,
+        /// Where they lie in `Driver::area`.
+        range: Range<usize>,
+    },
+    /// Bytes arrived in the connection's own buffer, which `Sockets` had named.
+    ReceivedInPlace {
+        /// The connection.
+        token: Token,
+        /// How many.
+        count: usize,
+    },
+    /// The peer has finished sending and everything it sent was received.
+    EndOfInput {
+        /// The connection.
+        token: Token,
+    },
+    /// The peer has finished sending; not everything was received yet, since receiving is off.
+    EndAhead {
+        /// The connection.
+        token: Token,
+    },
+    /// There is room to send: after `Sent::Later`, or because a connect came to its end.
+    Room {
+        /// The connection.
+        token: Token,
+    },
+    /// The connection is broken.
+    Failed {
+        /// The connection.
+        token: Token,
+        /// Why.
+        errno: Errno,
+    },
+    /// A descriptor given to `watch_wake` is readable; the caller drains it.
+    Woken(Wake),
+    /// A listener has accepted.
+    Accepted {
+        /// The listener's number.
+        listener: u32,
+        /// The new socket, non-blocking.
+        socket: OwnedFd,
+        /// Its other end.
+        peer: SocketAddress,
+    },
+    /// A listener could not accept.
+    AcceptFailed {
+        /// The listener's number.
+        listener: u32,
+        /// Why.
+        errno: Errno,
+    },
+}
+
+/// Who woke the reactor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Another thread.
+    Inbox,
+    /// A signal handler.
+    Signal,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// Completions, or the timeout.
+    Done,
+    /// A signal interrupted it: the caller may have something to do in Python.
+    Interrupted,
+}
+
+/// What became of bytes given to `Driver::send`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The kernel took so many now.
+    Now(usize),
+    /// None yet; with `Interest::send`, `Completion::Room` follows.
+    Later,
+}
+
+/// Where the bytes of a connection shall go.
+#[derive(Debug)]
+pub struct Target<'a> {
+    /// The socket.
+    pub fd: BorrowedFd<'a>,
+    /// Whether receiving is wanted; else only ends and errors are looked for.
+    pub receive: bool,
+    /// Whether it waits for room to send.
+    pub send: bool,
+    /// The buffer to receive into; None: the driver's area.
+    pub into: Option<&'a mut LinkBuffer>,
+}
+
+/// The connections of a reactor, as a driver sees them.
+pub trait Sockets {
+    /// The connection with this token; None when it is gone, which the implementation counts.
+    fn target(&mut self, token: Token) -> Option<Target<'_>>;
+    /// The listener with this number; None when it is gone or pauses.
+    fn listener(&mut self, listener: u32) -> Option<BorrowedFd<'_>>;
+}
+
+/// The kernel's side of a reactor. See the module text.
+pub trait Driver: Send + fmt::Debug {
+    /// What runs, for people: `epoll`, `portable (kqueue)`.
+    fn name(&self) -> &'static str;
+
+    /// Watch a descriptor that wakes the reactor.
+    fn watch_wake(&mut self, wake: Wake, fd: BorrowedFd<'_>) -> Result<(), Errno>;
+
+    /// Serve a connection from now on.
+    fn open(&mut self, token: Token, fd: BorrowedFd<'_>, interest: Interest) -> Result<(), Errno>;
+
+    /// Change what a connection wants.
+    fn change(&mut self, token: Token, fd: BorrowedFd<'_>, interest: Interest)
+    -> Result<(), Errno>;
+
+    /// Forget a connection or listener. The caller closes the descriptor afterwards, never before: an entry whose
+    /// descriptor lives on in a forked child could not be removed any more.
+    fn close(&mut self, fd: BorrowedFd<'_>);
+
+    /// Accept on this listener from now on.
+    fn open_listener(&mut self, listener: u32, fd: BorrowedFd<'_>) -> Result<(), Errno>;
+
+    /// Send as much of `pieces` as the kernel takes.
+    fn send(
+        &mut self,
+        token: Token,
+        fd: BorrowedFd<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Result<Sent, Errno>;
+
+    /// Wait at most `timeout` (None: without end) and append what happened to `completions`.
+    fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        sockets: &mut dyn Sockets,
+        completions: &mut Vec<Completion>,
+    ) -> Result<Waited, Errno>;
+
+    /// The receive area, as far as the last `wait` filled it.
+    fn area(&self) -> &[u8];
+}
+
+/// Which driver a reactor shall use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriverKind {
+    /// The best one that works here.
+    Auto,
+    /// Our own epoll, level-triggered.
+    Epoll,
+    /// The `polling` crate: kqueue and others; on Linux for tests.
+    Portable,
+}
+
+/// Sizes that a driver needs.
+#[derive(Clone, Copy, Debug)]
+pub struct DriverLimits {
+    /// The most bytes of one read.
+    pub read_chunk: usize,
+    /// The most descriptors of one wait.
+    pub max_ready: usize,
+}
+
+/// Makes the driver of this kind.
+///
+/// # Errors
+/// `ENOSYS` when the kind does not exist on this system or in this build; otherwise what the kernel said.
+pub fn open(kind: DriverKind, limits: DriverLimits) -> Result<Box<dyn Driver>, Errno> {
+    match kind {
+        #[cfg(target_os = "linux")]
+        DriverKind::Auto | DriverKind::Epoll => Ok(Box::new(readiness::Readiness::new(
+            epoll::EpollPoller::new(limits.max_ready)?,
+            limits.read_chunk,
+        ))),
+        #[cfg(all(feature = "portable", not(target_os = "linux")))]
+        DriverKind::Auto => open(DriverKind::Portable, limits),
+        #[cfg(feature = "portable")]
+        DriverKind::Portable => Ok(Box::new(readiness::Readiness::new(
+            portable::PollingPoller::new(limits.max_ready)?,
+            limits.read_chunk,
+        ))),
+        #[allow(
+            unreachable_patterns,
+            reason = "which kinds exist depends on the build"
+        )]
+        _ => Err(Errno::NOSYS),
+    }
+}

@@ -1,0 +1,243 @@
+//! Completions made from readiness: the half of a driver that epoll, kqueue and the like share.
+//!
+//! # Rules
+//! - Level-triggered. A descriptor that a wait reported but for which the receive area had no room left is
+//!   remembered and served before the kernel is asked again: epoll reports in the same order every time, so
+//!   the ones at the end would starve otherwise.
+//! - One read per event and connection, at most `read_chunk` bytes: the others are waiting.
+//! - A listener accepts at most `ACCEPTS_PER_WAIT` sockets at a time, for the same reason.
+
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use floodway_base::Token;
+use floodway_sys::{Errno, is_exhaustion, socket};
+
+use super::{Completion, Driver, Interest, Sent, Sockets, Waited, Wake};
+
+/// Bytes of the receive area that all connections of a reactor share.
+const AREA_BYTES: usize = 1 << 20;
+/// Sockets that one listener accepts before the other descriptors get their turn.
+const ACCEPTS_PER_WAIT: usize = 64;
+/// The keys of wake-up descriptors. Live connections have odd generations, so even ones are free for others:
+/// generation 0 belongs to listeners, and its last numbers to wake-ups.
+const WAKE_INBOX: u64 = Token::new(u32::MAX, 0).to_bits();
+const WAKE_SIGNAL: u64 = Token::new(u32::MAX - 1, 0).to_bits();
+
+/// What a poller says of one descriptor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadyFd {
+    pub key: u64,
+    pub readable: bool,
+    pub writable: bool,
+    /// The peer has finished sending.
+    pub end: bool,
+    /// Both directions are closed, or an error is pending.
+    pub error: bool,
+}
+
+/// The part that differs between systems.
+pub(super) trait Poller: Send + std::fmt::Debug {
+    fn name(&self) -> &'static str;
+    fn add(&mut self, fd: BorrowedFd<'_>, key: u64, interest: Interest) -> Result<(), Errno>;
+    fn modify(&mut self, fd: BorrowedFd<'_>, key: u64, interest: Interest) -> Result<(), Errno>;
+    fn delete(&mut self, fd: BorrowedFd<'_>);
+    /// Replaces `ready` by what is ready now.
+    fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        ready: &mut Vec<ReadyFd>,
+    ) -> Result<Waited, Errno>;
+}
+
+#[derive(Debug)]
+pub(super) struct Readiness<P> {
+    poller: P,
+    read_chunk: usize,
+    area: Box<[MaybeUninit<u8>]>,
+    filled: usize,
+    ready: Vec<ReadyFd>,
+    /// How many of `ready` were served.
+    served: usize,
+}
+
+impl<P: Poller> Readiness<P> {
+    pub(super) fn new(poller: P, read_chunk: usize) -> Self {
+        Self {
+            poller,
+            read_chunk,
+            area: Box::new_uninit_slice(AREA_BYTES.max(read_chunk)),
+            filled: 0,
+            ready: Vec::new(),
+            served: 0,
+        }
+    }
+
+    /// Serves one descriptor. Returns false when the receive area has no room for it.
+    fn serve(
+        &mut self,
+        ready: ReadyFd,
+        sockets: &mut dyn Sockets,
+        completions: &mut Vec<Completion>,
+    ) -> bool {
+        if ready.key == WAKE_INBOX || ready.key == WAKE_SIGNAL {
+            let wake = if ready.key == WAKE_INBOX {
+                Wake::Inbox
+            } else {
+                Wake::Signal
+            };
+            completions.push(Completion::Woken(wake));
+            return true;
+        }
+        let token = Token::from_bits(ready.key);
+        if token.generation == 0 {
+            accept_some(token.slot, sockets, completions);
+            return true;
+        }
+        let Some(target) = sockets.target(token) else {
+            return true;
+        };
+        let send = target.send;
+        if target.receive && (ready.readable || ready.end || ready.error) {
+            let received = if let Some(buffer) = target.into {
+                socket::recv(target.fd, buffer.receive_space(self.read_chunk)).map(|count| {
+                    // SAFETY: the kernel has initialised `count` bytes at the front of that space.
+                    unsafe { buffer.received(count) };
+                    (count > 0).then_some(Completion::ReceivedInPlace { token, count })
+                })
+            } else {
+                let space = &mut self.area[self.filled..];
+                if space.len() < self.read_chunk {
+                    return false;
+                }
+                let start = self.filled;
+                socket::recv(target.fd, &mut space[..self.read_chunk]).map(|count| {
+                    self.filled += count;
+                    let range = start..start + count;
+                    (count > 0).then_some(Completion::Received { token, range })
+                })
+            };
+            match received {
+                Ok(Some(completion)) => completions.push(completion),
+                Ok(None) => completions.push(Completion::EndOfInput { token }),
+                Err(Errno::AGAIN) => {}
+                Err(errno) => {
+                    completions.push(Completion::Failed { token, errno });
+                    return true;
+                }
+            }
+        } else if ready.error && !send {
+            // Closed in both directions without a pending error is an end like any other.
+            let completion = match socket::take_error(target.fd) {
+                Ok(None) => Completion::EndAhead { token },
+                Ok(Some(errno)) | Err(errno) => Completion::Failed { token, errno },
+            };
+            completions.push(completion);
+        } else if ready.end {
+            completions.push(Completion::EndAhead { token });
+        }
+        if ready.writable && send {
+            completions.push(Completion::Room { token });
+        }
+        true
+    }
+}
+
+fn accept_some(listener: u32, sockets: &mut dyn Sockets, completions: &mut Vec<Completion>) {
+    let Some(fd) = sockets.listener(listener) else {
+        return;
+    };
+    for _ in 0..ACCEPTS_PER_WAIT {
+        match floodway_sys::accept(fd) {
+            Ok((socket, peer)) => completions.push(Completion::Accepted {
+                listener,
+                socket,
+                peer,
+            }),
+            Err(Errno::AGAIN) => return,
+            Err(errno) => {
+                completions.push(Completion::AcceptFailed { listener, errno });
+                if is_exhaustion(errno) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl<P: Poller> Driver for Readiness<P> {
+    fn name(&self) -> &'static str {
+        self.poller.name()
+    }
+
+    fn watch_wake(&mut self, wake: Wake, fd: BorrowedFd<'_>) -> Result<(), Errno> {
+        let key = match wake {
+            Wake::Inbox => WAKE_INBOX,
+            Wake::Signal => WAKE_SIGNAL,
+        };
+        self.poller.add(fd, key, Interest::RECEIVE)
+    }
+
+    fn open(&mut self, token: Token, fd: BorrowedFd<'_>, interest: Interest) -> Result<(), Errno> {
+        self.poller.add(fd, token.to_bits(), interest)
+    }
+
+    fn change(
+        &mut self,
+        token: Token,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+    ) -> Result<(), Errno> {
+        self.poller.modify(fd, token.to_bits(), interest)
+    }
+
+    fn close(&mut self, fd: BorrowedFd<'_>) {
+        self.poller.delete(fd);
+    }
+
+    fn open_listener(&mut self, listener: u32, fd: BorrowedFd<'_>) -> Result<(), Errno> {
+        self.poller
+            .add(fd, Token::new(listener, 0).to_bits(), Interest::RECEIVE)
+    }
+
+    fn send(
+        &mut self,
+        _token: Token,
+        fd: BorrowedFd<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Result<Sent, Errno> {
+        match socket::send_vectored(fd, pieces) {
+            Ok(count) => Ok(Sent::Now(count)),
+            Err(Errno::AGAIN) => Ok(Sent::Later),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        sockets: &mut dyn Sockets,
+        completions: &mut Vec<Completion>,
+    ) -> Result<Waited, Errno> {
+        self.filled = 0;
+        let mut waited = Waited::Done;
+        if self.served == self.ready.len() {
+            self.served = 0;
+            waited = self.poller.wait(timeout, &mut self.ready)?;
+        }
+        while self.served < self.ready.len()
+            && self.serve(self.ready[self.served], sockets, completions)
+        {
+            self.served += 1;
+        }
+        Ok(waited)
+    }
+
+    fn area(&self) -> &[u8] {
+        let filled = &self.area[..self.filled];
+        // SAFETY: the kernel has initialised everything before `filled`, which only grows by what it received.
+        unsafe { &*(std::ptr::from_ref(filled) as *const [u8]) }
+    }
+}

@@ -1,0 +1,76 @@
+//! What other threads ask of a reactor, and what a host (the Python side) brings along.
+
+use std::fmt;
+use std::time::Duration;
+
+use floodway_base::{LinkBuffer, Slice, Token};
+use floodway_sys::SocketAddress;
+
+use crate::acceptor::Newcomer;
+use crate::reason::CloseReason;
+
+/// Bytes that are sent without being copied and dropped by their owner's rules.
+pub trait Payload: AsRef<[u8]> + Send + fmt::Debug + 'static {}
+
+/// What the embedder of a reactor brings along.
+pub trait Host: fmt::Debug + 'static {
+    /// Output by reference; handed back through `Reactor::take_spent`, since a Python object may only be dropped
+    /// by a thread that is attached to the interpreter.
+    type Payload: Payload;
+    /// Something to call on the reactor's thread.
+    type Call: Send + fmt::Debug + 'static;
+}
+
+/// Output on its way to a connection.
+#[derive(Debug)]
+pub enum Outgoing<P> {
+    /// To be copied when short, else queued by reference.
+    Payload(P),
+    /// Copied already.
+    Copied(Slice),
+    /// Blocks by reference.
+    Buffer(LinkBuffer),
+}
+
+impl<P: Payload> Outgoing<P> {
+    /// Bytes of it.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Payload(payload) => payload.as_ref().len(),
+            Self::Copied(slice) => slice.len(),
+            Self::Buffer(buffer) => buffer.len(),
+        }
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A request from a thread that does not own the reactor, in its inbox.
+#[derive(Debug)]
+pub enum Message<H: Host> {
+    /// Send this; its bytes were counted by `Shared::admit`.
+    Write(Token, Vec<Outgoing<H::Payload>>),
+    /// Half-close after flushing.
+    Finish(Token),
+    /// Flush, then close.
+    Close(Token, CloseReason),
+    /// Close at once.
+    Abort(Token, CloseReason),
+    /// Look at the desired state in the connection's control bits and overrides.
+    Refresh(Token),
+    /// A worker thread has handled an event, and left this of the connection's buffer.
+    Done(Token, Option<LinkBuffer>),
+    /// Own this socket.
+    Adopt(Newcomer, u16),
+    /// Open a connection that `Shared::reserve` made a token for; `Resolved` follows.
+    Connect(Token, Option<Duration>),
+    /// The addresses of a connection that is being opened, to be tried in order.
+    Resolved(Token, Vec<SocketAddress>),
+    /// Call this on the owner's thread.
+    Call(H::Call),
+    /// Forget this timer.
+    CancelTimer(u64),
+}

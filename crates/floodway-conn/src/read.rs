@@ -1,0 +1,366 @@
+//! Receiving: from a completion to a whole frame at the front of a connection's input.
+
+use std::ops::Range;
+
+use floodway_base::{Step, Token};
+use floodway_sys::{Errno, socket};
+
+use crate::connection::{Found, Input, Marks, Pending, State};
+use crate::message::Host;
+use crate::reactor::Reactor;
+use crate::reason::CloseReason;
+use crate::route::Framing;
+use crate::shared::control;
+
+impl<H: Host> Reactor<H> {
+    pub(crate) fn on_received(&mut self, token: Token, range: Range<usize>) {
+        let index = token.slot;
+        if !self.count_received(index, range.len()) {
+            return;
+        }
+        let Some((_, active)) = self.connections.busy(index) else {
+            return;
+        };
+        match &mut active.input {
+            Input::Empty => {
+                active.input = Input::Area {
+                    start: range.start as u32,
+                    end: range.end as u32,
+                };
+                self.in_area.push(index);
+            }
+            input @ (Input::Own { .. } | Input::Area { .. } | Input::Chain(_)) => {
+                // What is in the area was moved out of it before the wait, and buffered connections receive in place.
+                debug_assert!(
+                    matches!(input, Input::Own { .. }),
+                    "input is saved between waits"
+                );
+                let copied = input.save(&self.driver.area()[range], &self.pool);
+                self.shared.stats.bytes_copied.add(copied as u64);
+            }
+        }
+        self.look(index);
+    }
+
+    pub(crate) fn on_received_in_place(&mut self, token: Token, count: usize) {
+        let index = token.slot;
+        if !self.count_received(index, count) {
+            if let Some((_, Some(active))) = self.connections.parts(index) {
+                active.input = Input::Empty;
+            }
+            return;
+        }
+        self.look(index);
+    }
+
+    /// Counts bytes that arrived. Returns whether anybody wants them.
+    fn count_received(&mut self, index: u32, count: usize) -> bool {
+        self.shared.stats.bytes_in.add(count as u64);
+        self.touch(index);
+        let now = self.now;
+        let Some((slot, active)) = self.connections.parts(index) else {
+            return false;
+        };
+        add_owned(&self.shared.slots.shared(index).bytes_in, count as u64);
+        slot.progress = now;
+        match slot.state {
+            State::Open => self.shared.route(slot.route).wanted.data,
+            State::Lingering => {
+                if let Some(active) = active {
+                    active.discard_left = active.discard_left.saturating_sub(count as u32);
+                    if active.discard_left == 0 {
+                        let reason = active.reason;
+                        self.retire(index, reason);
+                    }
+                }
+                false
+            }
+            State::Opening | State::Closing | State::Closed => false,
+        }
+    }
+
+    /// Looks for a whole frame at the front of the input; with one, the connection becomes ready.
+    pub(crate) fn look(&mut self, index: u32) {
+        let Some((slot, Some(active))) = self.connections.parts(index) else {
+            return;
+        };
+        if slot.state != State::Open {
+            return;
+        }
+        if active.found.is_none() && active.input.len() > 0 {
+            let word = self
+                .shared
+                .slots
+                .shared(index)
+                .control
+                .load(std::sync::atomic::Ordering::Acquire);
+            let overridden;
+            let route = self.shared.route(slot.route);
+            let framing = if word & control::OVERRIDE == 0 {
+                &route.framing
+            } else {
+                overridden = self
+                    .shared
+                    .override_of(index)
+                    .framing
+                    .unwrap_or_else(|| route.framing.clone());
+                &overridden
+            };
+            match framing {
+                Framing::Buffered => {
+                    let len = active.input.len();
+                    // Offered again only when more has come than the handler has already seen and left.
+                    if len as u32 > active.scanned {
+                        active.found = Some(Found {
+                            payload_start: 0,
+                            payload_end: 0,
+                            consumed: 0,
+                        });
+                    }
+                    if len > route.max_input {
+                        let limit = route.max_input;
+                        let error = floodway_base::FrameTooLong { size: len, limit };
+                        return self.begin_close(index, CloseReason::FrameTooLong(error));
+                    }
+                }
+                Framing::Codec(codec) => {
+                    let input = active.input.bytes(self.driver.area());
+                    match codec.decode(&mut active.scanned, input) {
+                        Ok(Step::Frame { payload, consumed }) => {
+                            active.found = Some(Found {
+                                payload_start: payload.start as u32,
+                                payload_end: payload.end as u32,
+                                consumed: consumed as u32,
+                            });
+                        }
+                        Ok(Step::More { .. }) => {}
+                        Err(error) => {
+                            return self.begin_close(index, CloseReason::FrameTooLong(error));
+                        }
+                    }
+                }
+            }
+        }
+        if active.found.is_some() && !active.pauses.any() && !active.busy {
+            self.make_ready(index);
+        }
+    }
+
+    /// Puts a connection on the ready list, once.
+    pub(crate) fn make_ready(&mut self, index: u32) {
+        if let Some(slot) = self.connections.slots.get_mut(index)
+            && !slot.marks.set(Marks::READY)
+        {
+            self.ready.push_back(index);
+        }
+    }
+
+    /// Puts a connection on the list of those to settle, once.
+    pub(crate) fn touch(&mut self, index: u32) {
+        if let Some(slot) = self.connections.slots.get_mut(index)
+            && !slot.marks.set(Marks::TOUCHED)
+        {
+            self.touched.push(index);
+        }
+    }
+
+    pub(crate) fn on_end_of_input(&mut self, token: Token) {
+        let index = token.slot;
+        self.touch(index);
+        let Some((slot, active)) = self.connections.parts(index) else {
+            return;
+        };
+        slot.marks.set(Marks::PEER_FINISHED);
+        if slot.state == State::Lingering {
+            let reason = active.map_or(CloseReason::Closed, |active| active.reason);
+            self.retire(index, reason);
+        }
+    }
+
+    pub(crate) fn on_end_ahead(&mut self, token: Token) {
+        self.touch(token.slot);
+        if let Some(slot) = self.connections.slots.get_mut(token.slot) {
+            slot.marks.set(Marks::END_AHEAD);
+        }
+    }
+
+    /// Room to send, or the end of a connect.
+    pub(crate) fn on_room(&mut self, token: Token) {
+        let index = token.slot;
+        self.touch(index);
+        let Some((slot, Some(active))) = self.connections.parts(index) else {
+            return;
+        };
+        active.blocked = false;
+        if slot.state != State::Opening {
+            return;
+        }
+        let Some(fd) = &slot.socket else { return };
+        match socket::take_error(std::os::fd::AsFd::as_fd(fd)) {
+            Ok(None) => self.opened(index),
+            Ok(Some(errno)) | Err(errno) => self.connect_next(index, errno),
+        }
+    }
+
+    pub(crate) fn on_failed(&mut self, token: Token, errno: Errno) {
+        let index = token.slot;
+        let reason = match self.connections.parts(index) {
+            // Nothing that was sent is missing any more, and the end was ours.
+            Some((slot, Some(active))) if slot.state == State::Lingering => active.reason,
+            Some((slot, _)) if slot.state == State::Opening => {
+                return self.connect_next(index, errno);
+            }
+            _ => CloseReason::System(errno),
+        };
+        self.retire(index, reason);
+    }
+
+    /// Moves input out of the receive area, which the next wait overwrites.
+    pub(crate) fn save_area(&mut self) {
+        let mut in_area = std::mem::take(&mut self.in_area);
+        for index in in_area.drain(..) {
+            let Some((_, Some(active))) = self.connections.parts(index) else {
+                continue;
+            };
+            if let Input::Area { start, end } = active.input {
+                active.input = Input::Empty;
+                if start < end {
+                    let bytes = &self.driver.area()[start as usize..end as usize];
+                    let copied = active.input.save(bytes, &self.pool);
+                    self.shared.stats.bytes_copied.add(copied as u64);
+                }
+            }
+        }
+        self.in_area = in_area;
+    }
+
+    /// Applies another framing: what was not delivered stays, in order, and is looked at anew.
+    pub(crate) fn apply_framing(&mut self, index: u32, framing: &Framing) {
+        let pool = self.pool.clone();
+        let Some((slot, active)) = self.connections.busy(index) else {
+            return;
+        };
+        active.found = None;
+        active.scanned = 0;
+        let input = std::mem::replace(&mut active.input, Input::Empty);
+        let mut copied = 0;
+        match framing {
+            Framing::Buffered => {
+                slot.marks.set(Marks::BUFFERED);
+                active.input = match input {
+                    Input::Chain(buffer) => Input::Chain(buffer),
+                    other if other.len() == 0 => Input::Empty,
+                    other => {
+                        let mut buffer = floodway_base::LinkBuffer::new(pool);
+                        let bytes = other.bytes(self.driver.area());
+                        copied = bytes.len();
+                        buffer.write(bytes);
+                        Input::Chain(buffer)
+                    }
+                };
+            }
+            Framing::Codec(_) => {
+                slot.marks.clear(Marks::BUFFERED);
+                active.input = match input {
+                    Input::Chain(buffer) => {
+                        let mut gathered = Input::Empty;
+                        for chunk in buffer.chunks() {
+                            copied += gathered.save(chunk, &pool);
+                        }
+                        gathered
+                    }
+                    other => other,
+                };
+            }
+        }
+        self.shared.stats.bytes_copied.add(copied as u64);
+        let Some((_, Some(active))) = self.connections.parts(index) else {
+            return;
+        };
+        // The running batch delivers nothing more; the next one begins with the new framing.
+        active.held = self.connections_left > 0;
+        if active.held {
+            self.make_ready(index);
+        } else {
+            self.look(index);
+        }
+        self.touch(index);
+    }
+
+    /// A worker thread has handled an event of this connection, which may have been closed meanwhile.
+    pub fn done(&mut self, token: Token, left: Option<floodway_base::LinkBuffer>) {
+        if self.shared.slots.last_token(token.slot) != token {
+            return;
+        }
+        let Some((_, Some(active))) = self.connections.parts(token.slot) else {
+            return;
+        };
+        active.busy = false;
+        if active.pending.any() {
+            self.make_ready(token.slot);
+        }
+        if let Some(left) = left {
+            self.restore_buffer(token, left);
+        }
+        self.touch(token.slot);
+        self.look(token.slot);
+    }
+
+    /// Gives back what a handler left of its link buffer.
+    pub fn restore_buffer(&mut self, token: Token, buffer: floodway_base::LinkBuffer) {
+        if buffer.is_empty() || !self.shared.is_live(token) {
+            return;
+        }
+        let index = token.slot;
+        let pool = self.pool.clone();
+        let Some((slot, active)) = self.connections.busy(index) else {
+            return;
+        };
+        if slot.state != State::Open {
+            return;
+        }
+        active.scanned = buffer.len() as u32;
+        let newer = std::mem::replace(&mut active.input, Input::Chain(buffer));
+        match (&mut active.input, newer) {
+            (Input::Chain(buffer), Input::Chain(newer)) => buffer.append(newer),
+            (Input::Chain(buffer), newer) if newer.len() > 0 => {
+                buffer.write(newer.bytes(self.driver.area()));
+            }
+            _ => {}
+        }
+        if !slot.marks.has(Marks::BUFFERED) {
+            // The handler has changed the framing: what it left belongs to the new one.
+            let Input::Chain(buffer) = std::mem::replace(&mut active.input, Input::Empty) else {
+                return;
+            };
+            for chunk in buffer.chunks() {
+                let copied = active.input.save(chunk, &pool);
+                self.shared.stats.bytes_copied.add(copied as u64);
+            }
+            active.scanned = 0;
+        }
+        self.look(index);
+        self.touch(index);
+    }
+
+    /// Tells Python once that there is room to write, if it asked.
+    pub(crate) fn tell_writable(&mut self, index: u32, token: Token) {
+        let before = self.shared.clear_bits(token, control::WANT_WRITABLE);
+        if before & control::WANT_WRITABLE == 0 {
+            return;
+        }
+        let Some((slot, active)) = self.connections.busy(index) else {
+            return;
+        };
+        if slot.state == State::Open && self.shared.route(slot.route).wanted.writable {
+            active.pending.set(Pending::WRITABLE);
+            self.make_ready(index);
+        }
+    }
+}
+
+/// Adds to a number that only the owner writes, which is cheaper than a locked addition.
+pub(crate) fn add_owned(number: &std::sync::atomic::AtomicU64, n: u64) {
+    use std::sync::atomic::Ordering::Relaxed;
+    number.store(number.load(Relaxed) + n, Relaxed);
+}

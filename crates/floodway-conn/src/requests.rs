@@ -1,0 +1,315 @@
+//! What is asked of a connection or of the reactor, on its own thread: by Python directly, by others through the inbox.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use floodway_base::Token;
+use floodway_sys::{Errno, SocketAddress, socket};
+
+use crate::acceptor::Newcomer;
+use crate::clock::ticks;
+use crate::connection::{Active, Input, Marks, Pending, Slot, State};
+use crate::driver::Interest;
+use crate::message::{Host, Message};
+use crate::reactor::Reactor;
+use crate::reason::CloseReason;
+use crate::route::Framing;
+use crate::shared::control;
+
+impl<H: Host> Reactor<H> {
+    /// Does what other threads have asked for. Every call of the owner does this first, so that order follows
+    /// happens-before.
+    pub fn take_messages(&mut self) {
+        if self.shared.inbox.is_empty() {
+            return;
+        }
+        let shared = self.shared.clone();
+        for message in shared.inbox.drain() {
+            match message {
+                Message::Write(token, pieces) => {
+                    for piece in pieces {
+                        self.write_outgoing(token, piece);
+                    }
+                }
+                Message::Finish(token) => self.finish(token),
+                Message::Close(token, reason) => self.close(token, reason),
+                Message::Abort(token, reason) => self.abort(token, reason),
+                Message::Refresh(token) => self.refresh_if_live(token),
+                Message::Done(token, left) => self.done(token, left),
+                Message::Adopt(newcomer, route) => self.adopt(newcomer, route),
+                Message::Connect(token, timeout) => self.connect(token, timeout),
+                Message::Resolved(token, addresses) => self.resolved(token, addresses),
+                Message::Call(call) => self.calls.push_back(call),
+                Message::CancelTimer(number) => {
+                    // The host drops what it holds, and only its own threads may: it finds the call cancelled.
+                    let cancelled = self.cancel_timer(number);
+                    self.calls.extend(cancelled);
+                }
+            }
+        }
+    }
+
+    /// Half-close after flushing.
+    pub fn finish(&mut self, token: Token) {
+        if !self.shared.is_live(token) {
+            return;
+        }
+        self.touch(token.slot);
+        if let Some((_, active)) = self.connections.busy(token.slot) {
+            active.finishing = true;
+        }
+    }
+
+    /// Flush, then close.
+    pub fn close(&mut self, token: Token, reason: CloseReason) {
+        if self.shared.is_live(token) {
+            self.begin_close(token.slot, reason);
+        }
+    }
+
+    /// Close at once.
+    pub fn abort(&mut self, token: Token, reason: CloseReason) {
+        if self.shared.is_live(token) {
+            self.fail(token.slot, reason);
+        }
+    }
+
+    /// Looks at the desired state again.
+    pub fn refresh_if_live(&mut self, token: Token) {
+        if !self.shared.is_live(token) {
+            return;
+        }
+        self.refresh(token);
+        if self.shared.control(token) & control::OVERRIDE != 0 {
+            let buffered = matches!(self.shared.framing(token), Framing::Buffered);
+            let was = self
+                .connections
+                .slots
+                .get(token.slot)
+                .is_some_and(|slot| slot.marks.has(Marks::BUFFERED));
+            if buffered || was {
+                let framing = self.shared.framing(token);
+                self.apply_framing(token.slot, &framing);
+            }
+        }
+    }
+
+    /// Owns an accepted socket.
+    pub fn adopt(&mut self, newcomer: Newcomer, route: u16) {
+        // Counted in when it was sent here; a connection counts itself.
+        if let Some(token) = self.shared.reserve(route)
+            && let Some((socket, peer)) = newcomer.into_parts()
+        {
+            self.begin(token, socket, peer, route, Marks::ADMITTED);
+        }
+        self.shared.count_out();
+    }
+
+    /// Takes a connected socket into the table. The token is reserved.
+    pub(crate) fn begin(
+        &mut self,
+        token: Token,
+        socket: OwnedFd,
+        peer: SocketAddress,
+        route: u16,
+        marks: u8,
+    ) {
+        let index = token.slot;
+        let mut all = Marks::default();
+        all.set(marks);
+        self.shared.publish(token, peer, self.now);
+        self.shared.publish_state(index, State::Open);
+        let configured = self.shared.route(route);
+        if matches!(configured.framing, Framing::Buffered) {
+            all.set(Marks::BUFFERED);
+        }
+        let tell = configured.wanted.open;
+        let idle = configured.idle_timeout.is_some();
+        let added = self.driver.open(token, socket.as_fd(), Interest::RECEIVE);
+        self.connections.slots.put(
+            index,
+            Slot {
+                socket: Some(socket),
+                active: 0,
+                timer: None,
+                progress: self.now,
+                route,
+                state: State::Open,
+                marks: all,
+            },
+        );
+        self.shared.stats.opened.add(1);
+        if tell && let Some((_, active)) = self.connections.busy(index) {
+            active.pending.set(Pending::OPEN);
+            self.make_ready(index);
+        }
+        if let Err(errno) = added {
+            return self.retire_unregistered(index, errno);
+        }
+        if idle || self.draining.is_some() {
+            self.touch(index);
+        }
+    }
+
+    /// The driver would not take a connection: ends it.
+    fn retire_unregistered(&mut self, index: u32, errno: Errno) {
+        if let Some(slot) = self.connections.slots.get_mut(index) {
+            slot.socket = None;
+        }
+        self.retire(index, CloseReason::System(errno));
+    }
+
+    /// Opens a connection for a token that `Shared::reserve` has made; `resolved` follows.
+    pub fn connect(&mut self, token: Token, timeout: Option<Duration>) {
+        if !self.shared.is_live(token) {
+            return;
+        }
+        let index = token.slot;
+        let route = (self.shared.control(token) >> control::ROUTE_SHIFT) as u16;
+        let nobody = SocketAddress::Unix(floodway_sys::UnixName::Unnamed);
+        self.shared.publish(token, nobody, self.now);
+        self.shared.publish_state(index, State::Opening);
+        let mut marks = Marks::default();
+        let configured = self.shared.route(route);
+        if matches!(configured.framing, Framing::Buffered) {
+            marks.set(Marks::BUFFERED);
+        }
+        let mut active = Active::new(Interest::RECEIVE);
+        active.deadline = timeout.map(|timeout| self.now.wrapping_add(ticks(timeout)));
+        let active = self.connections.actives.insert(active) + 1;
+        self.connections.slots.put(
+            index,
+            Slot {
+                socket: None,
+                active,
+                timer: None,
+                progress: self.now,
+                route,
+                state: State::Opening,
+                marks,
+            },
+        );
+        self.touch(index);
+    }
+
+    /// Goes on with a connection whose addresses have become known: they are tried in order.
+    pub fn resolved(&mut self, token: Token, mut addresses: Vec<SocketAddress>) {
+        if !self.shared.is_live(token) {
+            return;
+        }
+        addresses.reverse();
+        if let Some((_, active)) = self.connections.busy(token.slot) {
+            active.fallbacks = addresses;
+        }
+        self.connect_next(token.slot, Errno::ADDRNOTAVAIL);
+    }
+
+    /// Tries the next address of a connection that is being opened; without one it has failed for this reason.
+    pub(crate) fn connect_next(&mut self, index: u32, mut errno: Errno) {
+        let Some(token) = self.shared.slots.token(index) else {
+            return;
+        };
+        loop {
+            let Some((slot, active)) = self.connections.busy(index) else {
+                return;
+            };
+            if let Some(failed) = slot.socket.take() {
+                self.driver.close(failed.as_fd());
+            }
+            let Some(address) = active.fallbacks.pop() else {
+                return self.retire(index, CloseReason::System(errno));
+            };
+            match self.begin_connect(index, token, address) {
+                Ok(socket::ConnectProgress::Done) => return self.opened(index),
+                Ok(socket::ConnectProgress::InProgress) => return,
+                Err(failure) => errno = failure,
+            }
+        }
+    }
+
+    fn begin_connect(
+        &mut self,
+        index: u32,
+        token: Token,
+        address: SocketAddress,
+    ) -> Result<socket::ConnectProgress, Errno> {
+        let (socket, progress) = socket::connect(&address)?;
+        self.shared.publish(token, address, self.now);
+        let (slot, active) = self.connections.busy(index).ok_or(Errno::CANCELED)?;
+        crate::settle::configure_socket(socket.as_fd(), self.shared.route(slot.route))?;
+        self.driver.open(token, socket.as_fd(), Interest::OPENING)?;
+        slot.socket = Some(socket);
+        active.interest = Interest::OPENING;
+        active.blocked = false;
+        Ok(progress)
+    }
+
+    /// A connect has succeeded.
+    pub(crate) fn opened(&mut self, index: u32) {
+        let now = self.now;
+        let Some((slot, active)) = self.connections.busy(index) else {
+            return;
+        };
+        slot.state = State::Open;
+        slot.progress = now;
+        let shared = self.shared.slots.shared(index);
+        shared
+            .opened
+            .store(now, std::sync::atomic::Ordering::Relaxed);
+        self.shared.publish_state(index, State::Open);
+        active.deadline = None;
+        if self.shared.route(slot.route).wanted.open {
+            active.pending.set(Pending::OPEN);
+            self.make_ready(index);
+        }
+        self.shared.stats.opened.add(1);
+        self.touch(index);
+    }
+
+    /// Takes a connection's socket and the input that was not delivered out of the reactor. None: it is gone, still
+    /// opening, closing, or has output pending.
+    pub fn take_socket(&mut self, token: Token) -> Option<(OwnedFd, Vec<u8>)> {
+        if !self.shared.is_live(token) {
+            return None;
+        }
+        let index = token.slot;
+        if !self.flush(index, token) {
+            return None;
+        }
+        let area = self.driver.area();
+        let slot = self.connections.slots.get_mut(index)?;
+        let active = match slot.active {
+            0 => None,
+            number => self.connections.actives.get_mut(number - 1),
+        };
+        if slot.state != State::Open
+            || active
+                .as_ref()
+                .is_some_and(|active| !active.output.is_empty())
+        {
+            return None;
+        }
+        let unread = active.map_or_else(Vec::new, |active| match &active.input {
+            Input::Chain(buffer) => buffer.chunks().flatten().copied().collect(),
+            input => input.bytes(area).to_vec(),
+        });
+        let socket = slot.socket.take()?;
+        self.driver.close(socket.as_fd());
+        self.retire(index, CloseReason::Taken);
+        Some((socket, unread))
+    }
+
+    /// Our address of a connection, and whether one of its directions has ended.
+    pub fn local_and_half_closed(&mut self, token: Token) -> Option<(Option<SocketAddress>, bool)> {
+        if !self.shared.is_live(token) {
+            return None;
+        }
+        let (slot, active) = self.connections.parts(token.slot)?;
+        let finishing = active.is_some_and(|active| active.finishing);
+        let local = slot
+            .socket
+            .as_ref()
+            .and_then(|fd| socket::local_address(fd.as_fd()).ok());
+        Some((local, finishing || slot.marks.has(Marks::PEER_FINISHED)))
+    }
+}

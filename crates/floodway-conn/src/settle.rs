@@ -1,0 +1,518 @@
+//! Settling: what a connection's state demands after something happened to it, and the ways to end one.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use floodway_base::Token;
+use floodway_sys::{Errno, socket};
+
+use crate::acceptor::ip_of;
+use crate::clock::{is_before, ticks};
+use crate::connection::{Input, Marks, Pauses, Pending, State};
+use crate::driver::Interest;
+use crate::message::Host;
+use crate::reactor::{Owner, Reactor};
+use crate::reason::CloseReason;
+use crate::route::{Framing, Route};
+use crate::shared::control;
+
+/// How long, and for how many bytes, a closed connection discards input while it waits for the peer's FIN: closing
+/// with unread input would send a reset, which destroys the answer on its way (RFC 9112 section 9.6).
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: u32 = 1 << 20;
+
+/// How often within `write_timeout` the peer's acknowledgements are looked at.
+const WRITE_CHECKS: u32 = 4;
+
+/// Connections are being closed as they become idle.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drain {
+    /// Until this tick, connections that never sent a byte are left alone.
+    pub spare_silent_until: u32,
+}
+
+/// Applies a route's socket options, to a connection or to a listener, whose connections inherit them.
+pub(crate) fn configure_socket(fd: BorrowedFd<'_>, route: &Route) -> Result<(), Errno> {
+    if socket::is_tcp(fd)? {
+        socket::set_nodelay(fd, route.nodelay)?;
+        socket::set_keepalive(fd, route.keepalive)?;
+    }
+    Ok(())
+}
+
+impl<H: Host> Reactor<H> {
+    pub(crate) fn settle_touched(&mut self) {
+        if self.shared.stats.output_queued.get() > self.limits.max_reactor_output {
+            self.keep_output_budget();
+        }
+        while let Some(index) = self.touched.pop() {
+            self.settle(index);
+        }
+    }
+
+    fn settle(&mut self, index: u32) {
+        let Some(token) = self.shared.slots.token(index) else {
+            if let Some(slot) = self.connections.slots.get_mut(index) {
+                slot.marks.clear(Marks::TOUCHED);
+            }
+            return;
+        };
+        match self.connections.slots.get_mut(index) {
+            Some(slot) => slot.marks.clear(Marks::TOUCHED),
+            None => return,
+        }
+        if !self.flush(index, token) || !self.end_if_done(index, token) {
+            return;
+        }
+        self.apply_water_marks(index, token);
+        self.apply_interest(index, token);
+        self.apply_timer(index);
+        self.look(index);
+        let Some((slot, Some(active))) = self.connections.parts(index) else {
+            return;
+        };
+        if !slot.marks.has(Marks::READY) {
+            active.input.shrink();
+        }
+        if active.pending.any() {
+            self.make_ready(index);
+        } else if slot.state == State::Open
+            && !slot.marks.has(Marks::PEER_FINISHED | Marks::READY)
+            && active.is_idle()
+        {
+            let number = std::mem::take(&mut slot.active) - 1;
+            self.connections.actives.take(number);
+        }
+    }
+
+    /// Ends what has nothing left to do. Returns false when the connection is gone.
+    fn end_if_done(&mut self, index: u32, token: Token) -> bool {
+        let draining = self.draining;
+        let now = self.now;
+        let Some((slot, active)) = self.connections.parts(index) else {
+            return false;
+        };
+        let flushed = active
+            .as_ref()
+            .is_none_or(|active| active.output.is_empty());
+        match slot.state {
+            State::Opening => true,
+            State::Lingering => true,
+            State::Closed => false,
+            State::Closing if flushed => self.shut_and_linger(index),
+            State::Closing => true,
+            State::Open => {
+                let delivered = active.as_ref().is_none_or(|active| {
+                    active.input.len() == 0 || active.found.is_none() && !active.pauses.any()
+                });
+                let quiet = active.as_ref().is_none_or(|active| {
+                    !active.pauses.any() && !active.pending.any() && !active.held && !active.busy
+                }) && flushed
+                    && delivered;
+                let finishing = active.is_some_and(|active| active.finishing);
+                if slot.marks.has(Marks::PEER_FINISHED) && quiet {
+                    self.retire(index, CloseReason::Finished);
+                    return false;
+                }
+                if finishing && flushed && !slot.marks.set(Marks::SHUT) {
+                    if let Some(fd) = &slot.socket
+                        && let Err(errno) = socket::shutdown_write(fd.as_fd())
+                    {
+                        self.retire(index, CloseReason::System(errno));
+                        return false;
+                    }
+                    return true;
+                }
+                if let Some(drain) = draining
+                    && quiet
+                {
+                    let shared = self.shared.slots.shared(index);
+                    let silent = shared.bytes_in.load(std::sync::atomic::Ordering::Relaxed) == 0;
+                    let holds_half_a_frame = self
+                        .connections
+                        .parts(index)
+                        .and_then(|(_, active)| active)
+                        .is_some_and(|active| active.input.len() > 0);
+                    let spared = silent && is_before(now, drain.spare_silent_until);
+                    if !spared && !holds_half_a_frame {
+                        self.shared.finish(token);
+                        self.begin_close(index, CloseReason::ServerStopping);
+                        return self.shut_and_linger(index);
+                    }
+                }
+                true
+            }
+        }
+    }
+
+    /// Everything is sent: says so to the peer, and waits for its end. Returns false when the connection is gone.
+    fn shut_and_linger(&mut self, index: u32) -> bool {
+        let deadline = self.now.wrapping_add(ticks(LINGER));
+        let Some((slot, active)) = self.connections.busy(index) else {
+            return false;
+        };
+        let reason = active.reason;
+        let shut = slot.marks.has(Marks::SHUT)
+            || slot
+                .socket
+                .as_ref()
+                .is_some_and(|fd| socket::shutdown_write(fd.as_fd()).is_ok());
+        if slot.marks.has(Marks::PEER_FINISHED) || !shut {
+            self.retire(index, reason);
+            return false;
+        }
+        slot.marks.set(Marks::SHUT);
+        slot.state = State::Lingering;
+        self.shared.publish_state(index, State::Lingering);
+        active.deadline = Some(deadline);
+        active.discard_left = LINGER_BYTES;
+        self.apply_interest_of(index);
+        self.apply_timer(index);
+        true
+    }
+
+    fn apply_water_marks(&mut self, index: u32, token: Token) {
+        let Some((slot, Some(active))) = self.connections.parts(index) else {
+            return;
+        };
+        let route = self.shared.route(slot.route);
+        let queued = active.output.len() as u32;
+        if queued > route.high_water {
+            active.pauses.set(Pauses::OUTPUT, true);
+        } else if queued <= route.low_water {
+            active.pauses.set(Pauses::OUTPUT, false);
+            if self.shared.pending(token) <= route.low_water {
+                self.tell_writable(index, token);
+            }
+        }
+    }
+
+    fn apply_interest_of(&mut self, index: u32) {
+        if let Some(token) = self.shared.slots.token(index) {
+            self.apply_interest(index, token);
+        }
+    }
+
+    /// Asks the driver for what the state demands.
+    fn apply_interest(&mut self, index: u32, token: Token) {
+        let Some((slot, active)) = self.connections.parts(index) else {
+            return;
+        };
+        let finished = slot.marks.has(Marks::PEER_FINISHED);
+        let receive = match slot.state {
+            State::Open => {
+                let backlog = self.shared.route(slot.route).thread_backlog;
+                let buffered = slot.marks.has(Marks::BUFFERED);
+                !finished
+                    && active.as_ref().is_none_or(|active| {
+                        let full = backlog.is_some_and(|bytes| active.input.len() >= bytes);
+                        !active.pauses.any() && !(active.busy && (buffered || full))
+                    })
+            }
+            State::Lingering => !finished,
+            State::Opening | State::Closing | State::Closed => false,
+        };
+        if receive {
+            slot.marks.clear(Marks::END_AHEAD);
+        }
+        let wanted = Interest {
+            receive,
+            send: slot.state == State::Opening
+                || active.as_ref().is_some_and(|active| active.blocked),
+            end: receive
+                || !(finished || slot.marks.has(Marks::END_AHEAD) || slot.state == State::Opening),
+        };
+        let before = active
+            .as_ref()
+            .map_or(Interest::RECEIVE, |active| active.interest);
+        if before == wanted || slot.socket.is_none() {
+            return;
+        }
+        let Some((slot, active)) = self.connections.busy(index) else {
+            return;
+        };
+        active.interest = wanted;
+        if let Some(fd) = &slot.socket
+            && let Err(errno) = self.driver.change(token, fd.as_fd(), wanted)
+        {
+            self.fail(index, CloseReason::System(errno));
+        }
+    }
+
+    /// The idle timeout of a connection, in ticks.
+    fn idle_ticks(&self, index: u32, route: u16) -> Option<u32> {
+        let word = self
+            .shared
+            .slots
+            .shared(index)
+            .control
+            .load(std::sync::atomic::Ordering::Acquire);
+        if word & control::OVERRIDE != 0
+            && let Some(overridden) = self.shared.override_of(index).idle_ticks
+        {
+            return overridden;
+        }
+        self.shared.route(route).idle_timeout.map(ticks)
+    }
+
+    /// The tick at which a connection's state has to be looked at even if nothing happens.
+    fn next_deadline(&mut self, index: u32) -> Option<u32> {
+        let route = self.connections.slots.get(index)?.route;
+        let idle = self.idle_ticks(index, route);
+        let write = self.shared.route(route).write_timeout.map(ticks);
+        let (slot, active) = self.connections.parts(index)?;
+        match slot.state {
+            State::Opening | State::Lingering => active?.deadline,
+            State::Closed => None,
+            State::Open | State::Closing => {
+                let flush = match (write, active) {
+                    (Some(write), Some(active)) if !active.output.is_empty() => {
+                        Some(self.now.wrapping_add((write / WRITE_CHECKS).max(1)))
+                    }
+                    _ => None,
+                };
+                let idle = idle
+                    .filter(|_| slot.state == State::Open)
+                    .map(|idle| slot.progress.wrapping_add(idle));
+                match (flush, idle) {
+                    (Some(flush), Some(idle)) if is_before(flush, idle) => Some(flush),
+                    (flush, idle) => idle.or(flush),
+                }
+            }
+        }
+    }
+
+    /// Makes sure that the timer fires no later than the deadline. It may fire earlier, since progress does not move
+    /// it: what is due is judged when it fires.
+    fn apply_timer(&mut self, index: u32) {
+        let Some(deadline) = self.next_deadline(index) else {
+            return;
+        };
+        let Some(slot) = self.connections.slots.get_mut(index) else {
+            return;
+        };
+        match slot.timer {
+            None => slot.timer = Some(self.wheel.arm(deadline, Owner::Connection(index))),
+            Some(timer) if is_before(deadline, self.wheel.deadline(timer)) => {
+                self.wheel.rearm(timer, deadline);
+            }
+            Some(_) => {}
+        }
+    }
+
+    pub(crate) fn on_connection_timer(&mut self, index: u32) {
+        let now = self.now;
+        let Some(slot) = self.connections.slots.get_mut(index) else {
+            return;
+        };
+        slot.timer = None;
+        let route = slot.route;
+        let idle = self.idle_ticks(index, route);
+        let write = self.shared.route(route).write_timeout.map(ticks);
+        let Some((slot, mut active)) = self.connections.parts(index) else {
+            return;
+        };
+        let is_due = |deadline: u32| !is_before(now, deadline);
+        let due = active
+            .as_ref()
+            .and_then(|active| active.deadline)
+            .is_some_and(is_due);
+        match slot.state {
+            State::Opening if due => return self.retire(index, CloseReason::ConnectTimeout),
+            State::Lingering if due => {
+                let reason = active.map_or(CloseReason::Closed, |active| active.reason);
+                return self.retire(index, reason);
+            }
+            State::Open | State::Closing => {
+                if let (Some(write), Some(active)) = (write, &mut active)
+                    && !active.output.is_empty()
+                {
+                    let unacknowledged = slot
+                        .socket
+                        .as_ref()
+                        .and_then(|fd| socket::unacknowledged(fd.as_fd()).ok())
+                        .unwrap_or(0);
+                    if active.unacknowledged != u32::MAX && unacknowledged != active.unacknowledged
+                    {
+                        active.output_progress = now;
+                    }
+                    active.unacknowledged = unacknowledged;
+                    if is_due(active.output_progress.wrapping_add(write)) {
+                        return self.fail(index, CloseReason::WriteTimeout);
+                    }
+                }
+                if slot.state == State::Open
+                    && idle.is_some_and(|idle| is_due(slot.progress.wrapping_add(idle)))
+                {
+                    let has_output = active.is_some_and(|active| !active.output.is_empty());
+                    return if has_output {
+                        self.fail(index, CloseReason::IdleTimeout);
+                    } else {
+                        self.begin_close(index, CloseReason::IdleTimeout);
+                    };
+                }
+            }
+            State::Opening | State::Lingering | State::Closed => {}
+        }
+        self.touch(index);
+    }
+
+    /// Flush, then close.
+    pub(crate) fn begin_close(&mut self, index: u32, reason: CloseReason) {
+        let Some(token) = self.shared.slots.token(index) else {
+            return;
+        };
+        self.shared.finish(token);
+        self.touch(index);
+        let Some((slot, active)) = self.connections.busy(index) else {
+            return;
+        };
+        match slot.state {
+            State::Opening => self.retire(index, reason),
+            State::Open => {
+                slot.state = State::Closing;
+                self.shared.publish_state(index, State::Closing);
+                active.reason = reason;
+                active.input = Input::Empty;
+                active.found = None;
+                active.pending.take(Pending::WRITABLE);
+            }
+            State::Closing | State::Lingering | State::Closed => {}
+        }
+    }
+
+    /// Close at once and send a reset: what is pending is lost, and the kernel keeps nothing.
+    pub(crate) fn fail(&mut self, index: u32, reason: CloseReason) {
+        if let Some(slot) = self.connections.slots.get(index)
+            && let Some(fd) = &slot.socket
+        {
+            // A Unix socket knows no reset; nothing else can fail here.
+            let _ = socket::set_linger_zero(fd.as_fd());
+        }
+        self.retire(index, reason);
+    }
+
+    /// Ends a connection: the token becomes stale, the driver forgets the descriptor, the descriptor is closed. In
+    /// this order, so that no event and no other thread can mistake its successor for it.
+    pub(crate) fn retire(&mut self, index: u32, reason: CloseReason) {
+        let Some(token) = self.shared.slots.token(index) else {
+            return;
+        };
+        let word = self.shared.control(token);
+        let mut closed = Box::new(self.shared.snapshot(token));
+        let Some((slot, active)) = self.connections.busy(index) else {
+            return;
+        };
+        if slot.state == State::Closed {
+            return;
+        }
+        let was_opening = slot.state == State::Opening;
+        slot.state = State::Closed;
+        self.shared.publish_state(index, State::Closed);
+        let wanted = self.shared.route(slot.route).wanted;
+        let tell =
+            wanted.close || word & control::HAS_OBJECT != 0 || active.pending.has(Pending::OPEN);
+        let local = match (&slot.socket, tell) {
+            (Some(fd), true) => socket::local_address(fd.as_fd()).ok(),
+            _ => None,
+        };
+        self.shared.slots.retire(token);
+        if let Some(fd) = slot.socket.take() {
+            self.driver.close(fd.as_fd());
+        }
+        if let Some(timer) = slot.timer.take() {
+            self.wheel.cancel(timer);
+        }
+        let stats = &self.shared.stats;
+        stats.closed[reason.index()].add(1);
+        stats
+            .output_queued
+            .set(stats.output_queued.get() - active.output.len() as u64);
+        active.output.clear(&mut self.spent);
+        active.input = Input::Empty;
+        active.found = None;
+        active.deadline = None;
+        active.pending.take(Pending::WRITABLE);
+        if was_opening {
+            active.pending.take(Pending::OPEN);
+        }
+        if slot.marks.has(Marks::ADMITTED) {
+            self.admission.leave(ip_of(&closed.peer));
+        }
+        if tell {
+            active.pending.set(Pending::CLOSE);
+            closed.reason = reason;
+            closed.local = local.unwrap_or(closed.local);
+            active.closed = Some(closed);
+            self.make_ready(index);
+        } else {
+            self.release(index);
+        }
+        self.retry_listeners();
+    }
+
+    /// Gives the slot of a retired connection back.
+    pub(crate) fn release(&mut self, index: u32) {
+        if let Some(slot) = self.connections.slots.take(index) {
+            if slot.active != 0 {
+                self.connections.actives.take(slot.active - 1);
+            }
+            self.shared.forget_peer(index);
+            self.shared.forget_override(index);
+            self.shared.slots.release(index);
+            self.shared.count_out();
+        }
+    }
+
+    /// A connection's framing or timeout was changed, or its reading paused or resumed: by any thread, level by level.
+    pub(crate) fn refresh(&mut self, token: Token) {
+        let index = token.slot;
+        let before = self.shared.clear_bits(token, control::REFRESH);
+        if let Some((slot, active)) = self.connections.busy(index) {
+            let paused = before & control::PAUSED != 0;
+            active
+                .pauses
+                .set(Pauses::USER, paused && slot.state == State::Open);
+        }
+        self.touch(index);
+        self.look(index);
+    }
+
+    /// Changes the framing. Owner thread.
+    pub fn set_framing(&mut self, token: Token, framing: &Framing) {
+        if self.shared.is_live(token) {
+            self.apply_framing(token.slot, framing);
+        }
+    }
+
+    /// Closes idle connections now and busy ones once they are idle; those that never sent a byte after `spare`.
+    pub fn drain(&mut self, spare: Duration) {
+        let until = self.clock.tick().wrapping_add(ticks(spare));
+        self.draining = Some(Drain {
+            spare_silent_until: until,
+        });
+        self.wheel.arm(until, Owner::Drain);
+        self.touch_all();
+    }
+
+    pub(crate) fn on_drain_timer(&mut self) {
+        self.touch_all();
+    }
+
+    fn touch_all(&mut self) {
+        for index in self.connections.indices() {
+            self.touch(index);
+        }
+    }
+
+    /// Aborts every connection because the engine stops.
+    pub fn abort_all(&mut self) {
+        for index in self.connections.indices() {
+            self.fail(index, CloseReason::ServerStopping);
+        }
+    }
+}
+
+pub(crate) fn seconds(ticks: u32) -> f64 {
+    f64::from(ticks) * f64::from(floodway_base::limits::TICK_MILLIS) / 1e3
+}
