@@ -236,6 +236,6 @@ class WritableView:  # home: floodway.base.buffer
 def load(
     address: Address, *, connections: int, mode: Literal["echo", "idle", "flood"], rate: float | None, size: int,
     seconds: float, pid: int | None, progress: Callable[[str, int, float], object] | None = None,
-) -> LoadReport: ...  # home: floodway.cli.load
+) -> LoadReport: ...  # home: floodway.cli.load; progress(phase, connections open, messages per second)
 
-def probe() -> dict[str, Any]: ...  # home: floodway.base.platform: kernel, drivers and why, somaxconn, ...
+def probe() -> dict[str, Any]: ...  # home: floodway.base.platform; the keys are the fields of its Facts

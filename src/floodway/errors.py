@@ -14,7 +14,7 @@ from collections.abc import Iterable
 class ConnectionClosed(OSError):
     """The connection is closed: by a limit, or because it was closed before this call.
 
-    `reason` is the short name under which `stats()` counts it, such as `"idle-timeout"`.
+    `reason` is the short name under which `stats()` counts it, such as `"idle_timeout"`.
     """
 
     reason = "closed"
@@ -28,43 +28,43 @@ class ConnectionClosed(OSError):
 class ConnectTimeout(ConnectionClosed, TimeoutError):
     """The peer did not accept within the `timeout` of `connect`, name resolution included."""
 
-    reason = "connect-timeout"
+    reason = "connect_timeout"
 
 
 class IdleTimeout(ConnectionClosed, TimeoutError):
     """Nothing came in or went out for `Limits.idle_timeout` seconds."""
 
-    reason = "idle-timeout"
+    reason = "idle_timeout"
 
 
 class WriteTimeout(ConnectionClosed, TimeoutError):
     """Output was pending and the peer took none of it for `Limits.write_timeout` seconds."""
 
-    reason = "write-timeout"
+    reason = "write_timeout"
 
 
 class HandshakeTimeout(ConnectionClosed, TimeoutError):
     """The TLS handshake was not done within `Limits.handshake_timeout` seconds."""
 
-    reason = "handshake-timeout"
+    reason = "handshake_timeout"
 
 
 class SlowConsumer(ConnectionClosed):
     """The peer is not reading: pending output passed `Limits.max_output` or the reactor's `max_reactor_output`."""
 
-    reason = "slow-consumer"
+    reason = "slow_consumer"
 
 
 class FrameTooLong(ConnectionClosed):
     """The peer sent a frame above its framing's `max_bytes`, or more undelivered input than `Limits.max_input`."""
 
-    reason = "frame-too-long"
+    reason = "frame_too_long"
 
 
 class ServerStopping(ConnectionClosed):
     """The engine is stopping and its grace time is over."""
 
-    reason = "server-stopping"
+    reason = "server_stopping"
 
 
 class ListenError(OSError):

@@ -1,43 +1,59 @@
-"""Facts about this machine and this Python: cores, the GIL, descriptors, memory, and what the native core found out.
+"""Facts about this machine and this Python: kernel, cores, the GIL, descriptors, memory.
 
 One of the two places that ask for the operating system or the Python build (the other is `conn.reactor`).
 """
 
 import logging
-import os
 import resource
 import sys
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from floodway._core import probe
-
-__all__ = [
-    "AUTO_CONNECTIONS_SHARE",
-    "auto_connections",
-    "cores",
-    "descriptor_limits",
-    "has_gil",
-    "kernel_setting",
-    "probe",
-    "raise_descriptor_limit",
-    "resident_bytes",
-    "somaxconn",
-]
 
 logger = logging.getLogger(__name__)
 
 AUTO_CONNECTIONS_SHARE: Final = 0.8
 """The part of the descriptor limit that `max_connections="auto"` gives to connections."""
 
-_CGROUP_V2: Final = Path("/sys/fs/cgroup/cpu.max")
-_CGROUP_V1: Final = Path("/sys/fs/cgroup/cpu")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the native core found out about kernel and machine; None for what it could not."""
+
+    kernel_release: str | None
+    somaxconn: int | None
+    """The longest backlog that the kernel grants."""
+    local_port_range: tuple[int, int] | None
+    """First and last port of outgoing connections."""
+    tcp_mem_pages: tuple[int, int, int] | None
+    """Memory of all TCP sockets in pages: low, pressure, high."""
+    tcp_rmem_bytes: tuple[int, int, int] | None
+    """Receive buffer of one TCP socket: least, default, most."""
+    tcp_wmem_bytes: tuple[int, int, int] | None
+    """Send buffer of one TCP socket: least, default, most."""
+    nr_open: int | None
+    """The most that anyone can raise the descriptor limit to."""
+    epoll: bool
+    affinity_cpus: int | None
+    """Processors this process may run on."""
+    cpu_quota: float | None
+    """Processors' worth of time that the control groups grant; None also means no quota."""
+
+
+def facts() -> Facts:
+    """Ask the native core; it reads a dozen small files."""
+    found = probe()
+    values: dict[str, Any] = {field.name: found.get(field.name) for field in fields(Facts)}  # Any: as each field says
+    return Facts(**values)
 
 
 def cores() -> int:
     """Processor cores this process may use: its affinity, capped by the quota of its control group."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _cgroup_quota()
+    found = facts()
+    quota = found.cpu_quota
+    allowed = found.affinity_cpus or 1
     return allowed if quota is None else max(1, min(allowed, round(quota)))
 
 
@@ -81,31 +97,5 @@ def resident_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-def somaxconn() -> int | None:
-    """The kernel's cap of every listener's backlog, where it tells."""
-    return kernel_setting("net/core/somaxconn")
-
-
-def kernel_setting(name: str) -> int | None:
-    """The first number of a setting under /proc/sys, None where there is no such setting."""
-    try:
-        return int(Path("/proc/sys", name).read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
-
-
 def _finite(limit: int) -> int:
     return sys.maxsize if limit == resource.RLIM_INFINITY else limit
-
-
-def _cgroup_quota() -> float | None:
-    """The cores' worth of time that the control group grants, None without a quota."""
-    try:
-        if _CGROUP_V2.exists():
-            quota, period = _CGROUP_V2.read_text().split()
-        else:
-            quota = (_CGROUP_V1 / "cpu.cfs_quota_us").read_text().strip()
-            period = (_CGROUP_V1 / "cpu.cfs_period_us").read_text().strip()
-        return None if quota in ("max", "-1") else int(quota) / int(period)
-    except (OSError, ValueError):
-        return None

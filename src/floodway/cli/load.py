@@ -70,6 +70,8 @@ def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
         raise click.UsageError(str(error)) from error
     except OSError as error:
         raise click.ClickException(str(error)) from error
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     print(json.dumps(asdict(report)) if as_json else "\n".join(lines(report)))
     if report.connected == 0 or report.corrupt_bytes:
         sys.exit(1)
@@ -91,9 +93,15 @@ def lines(report: LoadReport) -> list[str]:
         f"connections  {report.connected:,} open, {report.failed:,} failed, {report.connects_per_second:,.0f}/s",
         f"messages     {report.messages:,}, {report.messages_per_second:,.0f}/s",
     ]
+    if report.broken:
+        text.append(f"broken       {report.broken:,} connections ended before the run did")
     if report.p50 is not None:
         shares = {"p50": report.p50, "p90": report.p90, "p99": report.p99, "p99.9": report.p999, "max": report.max}
         text.append("latency      " + ", ".join(f"{name} {milliseconds(value)}" for name, value in shares.items()))
+    if report.lateness_p99 is not None and report.p99 is not None and report.lateness_p99 > report.p99 / 2:
+        text.append(
+            f"note         the generator itself was late (p99 {milliseconds(report.lateness_p99)}): it was the limit"
+        )
     if report.messages:
         counts = f"{report.per_connection_min:,} / {report.per_connection_mean:,.1f} / {report.per_connection_max:,}"
         text.append(f"each         {counts} messages (least, mean, most)")
@@ -120,7 +128,12 @@ def _progress() -> Callable[[str, int, float], object] | None:
     if not sys.stderr.isatty():
         return None
 
-    def show(phase: str, count: int, elapsed: float) -> None:
-        print(f"\r{phase}: {count:,} ({elapsed:.0f} s) ", end="", file=sys.stderr, flush=True)
+    def show(phase: str, connections: int, rate: float) -> None:
+        print(
+            f"\r{phase}: {connections:,} connections, {rate:,.0f} messages/s \x1b[K",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
 
     return show

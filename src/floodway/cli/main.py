@@ -7,6 +7,8 @@ not be imported or started.
 import click
 
 import floodway
+from floodway.cli.demo import demo
+from floodway.cli.info import info
 from floodway.cli.load import load
 from floodway.cli.serve import serve
 
@@ -17,5 +19,5 @@ def main() -> None:
     """Floodway: a Reactor network library for Python with a native core."""
 
 
-for command in (serve, load):
+for command in (serve, demo, load, info):
     main.add_command(command)

@@ -12,7 +12,7 @@ import socket
 from pathlib import Path
 
 from floodway.base.address import Address, FdAddress, TcpAddress, UnixAddress, from_socket
-from floodway.base.platform import somaxconn
+from floodway.base.platform import facts
 from floodway.base.socket_options import before_bind
 from floodway.config import ListenerOptions
 from floodway.errors import ListenError
@@ -43,7 +43,7 @@ class Acceptor:
             self.close()
             raise ListenError(str(self.address), _explained(error)) from error
         self.bound = tuple(self._bound_address(group[0]) for group in self._groups)
-        cap = somaxconn()
+        cap = facts().somaxconn
         if cap is not None and cap < self._backlog:
             logger.info("backlog of %s: %d, capped by net.core.somaxconn = %d", self.address, self._backlog, cap)
 

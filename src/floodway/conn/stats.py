@@ -10,28 +10,32 @@ class ReactorStats:
     name: str
     driver: str
     connections: int
-    """Owned now, outgoing ones included."""
+    """Owned now or on their way here, outgoing ones included."""
     accepted: int
-    connected: int
-    """Outgoing connections that opened."""
+    """Sockets that this reactor's listeners accepted; in the main/sub model another reactor owns them."""
+    opened: int
+    """Connections that this reactor came to own, outgoing ones included."""
     closed: dict[str, int]
-    """Closed connections by reason, such as "orderly", "reset" or "idle-timeout"."""
+    """Closed connections by reason, such as "finished", "system" or "idle_timeout"."""
     shed: int
     """Accepted and closed at once, because of max_connections or max_connections_per_ip."""
     bytes_in: int
     bytes_out: int
     bytes_copied: int
-    """Payload copied in user space, between the kernel and the handler either way."""
+    """Payload copied in user space between receiving and sending."""
+    bytes_dropped: int
+    """Of writes that output_policy "drop" dropped."""
+    writes_dropped: int
+    output_queued: int
+    """Bytes of pending output now."""
+    blocks_in_use: int
     events: int
+    """Events that Python handled."""
     batches: int
     largest_batch: int
-    """Events in the largest batch."""
+    """Events of the largest batch."""
     waits: int
     """Times the poller was asked; far more than batches means that much is done without Python."""
-    output_queued: int
-    dropped: int
-    """Bytes dropped under output_policy "drop"."""
-    blocks_in_use: int
     python_seconds: float
     """Time between polls: handlers and the loop."""
     io_seconds: float
@@ -40,7 +44,7 @@ class ReactorStats:
     accept_errors: dict[str, int]
     """Failed accepts by the name of their errno."""
     stale_events: int
-    """Events of descriptors that were closed meanwhile, dropped."""
+    """The kernel's events for connections that were gone meanwhile, dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +53,7 @@ class EngineStats:
 
     reactors: tuple[ReactorStats, ...]
     total: ReactorStats
-    """The sums over the reactors; the largest of what is a largest."""
+    """The sums over the reactors; of what is a largest or a longest, the largest."""
     max_connections: int | None
     resident_bytes: int
     """Memory of the whole process that is in RAM."""
@@ -73,15 +77,21 @@ class LoadReport:
 
     connected: int
     failed: int
+    broken: int
+    """Connections that the server or the network ended before the run did."""
     connects_per_second: float
     messages: int
     messages_per_second: float
+    unanswered: int
+    """Messages not answered at the end, on connections still open."""
     p50: float | None
     p90: float | None
     p99: float | None
     p999: float | None
     max: float | None
     """Latency of a message, from the moment it was due at a fixed rate, else from its sending."""
+    lateness_p99: float | None
+    """How late the generator itself sent, at a fixed rate; near p99, the generator was the limit."""
     per_connection_min: int
     per_connection_mean: float
     per_connection_max: int
