@@ -70,8 +70,10 @@ test-rust: $(VENV)/.ready
 
 loom: ## every interleaving of inbox, wake flag and block return
 	@tools/require.sh cargo cc
-	RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 CARGO_TARGET_DIR=target/loom \
-		cargo test --quiet --release -p floodway-base --lib -- loom
+	@# Everything but the model checker unoptimised: compiling is what takes long here.
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --quiet -p floodway-base --test loom \
+		--config 'profile.dev.package."*".opt-level=0' --config 'profile.dev.package."*".debug=false' \
+		--config profile.dev.package.loom.opt-level=2 --config profile.dev.package.generator.opt-level=2
 
 miri: ## undefined behaviour in floodway-base (needs a nightly toolchain with Miri)
 	@tools/require.sh cargo miri
