@@ -1,0 +1,173 @@
+//! One client connection: where its stream is, and one send or receive at a time.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use floodway_sys::{Errno, socket};
+
+use crate::pattern::{Pattern, SLICE_BYTES_MAX, compare};
+
+/// Where a connection is.
+#[derive(Debug)]
+pub(crate) enum Link {
+    /// Not tried yet, or never opened.
+    Unopened,
+    /// The kernel is shaking hands.
+    Connecting(OwnedFd),
+    /// Open in both directions.
+    Open(OwnedFd),
+    /// Was open and has ended, by the server or by an error.
+    Ended,
+}
+
+/// One connection. Times are nanoseconds since the generator's start.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) link: Link,
+    /// Bytes sent so far, and the offset of the next one.
+    pub(crate) sent: u64,
+    /// Bytes received so far, and the offset of the next one.
+    pub(crate) received: u64,
+    /// Bytes that may have been sent by now: the messages that are due.
+    pub(crate) due: u64,
+    /// When the first message began (with connecting), later when the last message was sent.
+    pub(crate) sent_at: u64,
+    /// Answers in the measured time.
+    pub(crate) answers: u32,
+    /// Its place in the schedule.
+    pub(crate) slot: u32,
+    /// Where its stream begins in the pattern.
+    start: u32,
+    /// The socket took less than was due: waiting for it to become writable.
+    pub(crate) is_blocked: bool,
+    /// It occupies a place of the connecting wave.
+    pub(crate) in_wave: bool,
+}
+
+/// What one receive brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// So many bytes that follow the stream's order, whatever their contents.
+    Bytes {
+        len: u64,
+        /// How many of them are wrong, and the offset of the first.
+        corrupt: Option<(u64, u64)>,
+    },
+    /// Nothing now.
+    Nothing,
+    /// The server has ended its direction.
+    End,
+}
+
+impl Connection {
+    pub(crate) fn new(number: usize) -> Self {
+        Self {
+            link: Link::Unopened,
+            sent: 0,
+            received: 0,
+            due: 0,
+            sent_at: 0,
+            answers: 0,
+            slot: 0,
+            start: Pattern::start_of(number),
+            is_blocked: false,
+            in_wave: false,
+        }
+    }
+
+    /// The descriptor while it is open.
+    pub(crate) fn open_fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.link {
+            Link::Open(fd) => Some(fd.as_fd()),
+            Link::Unopened | Link::Connecting(_) | Link::Ended => None,
+        }
+    }
+
+    /// Sends what is due until the socket is full; sets `is_blocked` if something is left.
+    pub(crate) fn send_due(&mut self, pattern: &Pattern) -> Result<(), Errno> {
+        while self.sent < self.due {
+            let len = (self.due - self.sent).min(SLICE_BYTES_MAX as u64) as usize;
+            if self.send_once(pattern, len)? < len {
+                self.is_blocked = true;
+                return Ok(());
+            }
+        }
+        self.is_blocked = false;
+        Ok(())
+    }
+
+    /// Sends once, at most `len` bytes; returns how many the socket took.
+    pub(crate) fn send_once(&mut self, pattern: &Pattern, len: usize) -> Result<usize, Errno> {
+        let Some(fd) = self.open_fd() else {
+            return Ok(0);
+        };
+        match socket::send(fd, pattern.slice(self.start, self.sent, len)) {
+            Ok(taken) => {
+                self.sent += taken as u64;
+                Ok(taken)
+            }
+            Err(Errno::AGAIN) => Ok(0),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Receives once into `area` and checks what came against what was sent.
+    pub(crate) fn receive(
+        &mut self,
+        pattern: &Pattern,
+        area: &mut [u8],
+    ) -> Result<Received, Errno> {
+        let Some(fd) = self.open_fd() else {
+            return Ok(Received::Nothing);
+        };
+        match socket::recv_bytes(fd, area) {
+            Ok(0) => Ok(Received::End),
+            Ok(len) => Ok(self.check(pattern, &area[..len])),
+            Err(Errno::AGAIN) => Ok(Received::Nothing),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn check(&mut self, pattern: &Pattern, bytes: &[u8]) -> Received {
+        let offset = self.received;
+        // More than was ever sent cannot be an echo, even if it happens to continue the pattern.
+        let possible = (self.sent - offset).min(bytes.len() as u64) as usize;
+        let (echo, invented) = bytes.split_at(possible);
+        let mut corrupt = compare(pattern.slice(self.start, offset, possible), echo)
+            .map(|(count, first)| (count, offset + first as u64));
+        if !invented.is_empty() {
+            let (count, first) = corrupt.unwrap_or((0, offset + possible as u64));
+            corrupt = Some((count + invented.len() as u64, first));
+        }
+        self.received += possible as u64;
+        Received::Bytes {
+            len: possible as u64,
+            corrupt,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_costs_one_cache_line() {
+        assert!(size_of::<Connection>() <= 64, "{}", size_of::<Connection>());
+    }
+
+    #[test]
+    fn bytes_are_checked_by_position() {
+        let pattern = Pattern::new();
+        let mut connection = Connection::new(5);
+        connection.sent = 1_000;
+        let stream = pattern.slice(Pattern::start_of(5), 0, 1_000).to_vec();
+        let mut receive = |bytes: &[u8]| connection.check(&pattern, bytes);
+        let bytes = |len, corrupt| Received::Bytes { len, corrupt };
+        assert_eq!(receive(&stream[..400]), bytes(400, None));
+        let mut wrong = stream[400..600].to_vec();
+        wrong[7] ^= 1;
+        assert_eq!(receive(&wrong), bytes(200, Some((1, 407))));
+        assert_eq!(receive(&stream[600..]), bytes(400, None));
+        assert_eq!(receive(b"more"), bytes(0, Some((4, 1_000))));
+    }
+}
