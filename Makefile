@@ -20,7 +20,7 @@ PYTHON_SOURCES := pyproject.toml $(shell find src -name '*.py' -o -name '*.pyi' 
 PYTEST := $(VENV)/bin/python -m pytest
 PYTHON_FILES := $(shell ls -d src tests tools examples benchmarks 2>/dev/null)
 
-.PHONY: help demo test quick one lint format types bench wheel miri loom deny test-rust test-python \
+.PHONY: help demo test quick one lint format types bench wheel miri loom fuzz deny test-rust test-python \
 	test-freethreaded repeat lock build clean FORCE
 
 help: ## list the targets
@@ -79,6 +79,11 @@ miri: ## undefined behaviour in floodway-base (needs a nightly toolchain with Mi
 	@tools/require.sh cargo miri
 	MIRIFLAGS="-Zmiri-disable-isolation" PROPTEST_CASES=8 CARGO_TARGET_DIR=target/miri \
 		cargo +nightly miri test -p floodway-base
+
+fuzz: ## one property test with very many inputs: T=framing (a file of crates/*/tests), CASES=100000
+	@tools/require.sh cargo cc
+	@test -n "$(T)" || { echo "say which: make fuzz T=framing (or another file name in crates/*/tests)"; exit 2; }
+	PROPTEST_CASES=$(or $(CASES),100000) cargo test --quiet --workspace --exclude floodway-py --test "$(T)"
 
 deny: ## licences and advisories of what we depend on (needs cargo-deny)
 	@tools/require.sh cargo cargo-deny
