@@ -5,6 +5,8 @@ The conventions are in `tests/repo/markdown.py`.
 
 import ast
 import contextlib
+import doctest
+import importlib
 import os
 import re
 import signal
@@ -19,7 +21,7 @@ from urllib.parse import unquote
 import pytest
 
 from tests.repo import markdown
-from tests.repo.sources import ROOT, tracked_files
+from tests.repo.sources import ROOT, modules, tracked_files
 
 README = ROOT / "README.md"
 PAGES = sorted(
@@ -110,6 +112,18 @@ def test_numbers_are_those_of_the_result_files(page: Path) -> None:
         if not claim.agrees_with(stored):
             wrong.append(f"line {claim.line} shows {claim.shown}, {claim.file} has {stored:.6g} at {claim.path}")
     assert wrong == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.exists()], ids=name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    """Whatever a page calls `src/...`, `crates/...` and so on."""
+    named = re.findall(r"`((?:src|crates|tests|tools|benchmarks|docs|examples)/[\w./-]+)[^`]*`", text(page))
+    assert [path for path in named if "*" not in path and not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("module", [module for module in modules() if not module.endswith("__main__")])
+def test_examples_in_docstrings_run(module: str) -> None:
+    assert doctest.testmod(importlib.import_module(module)).failed == 0
 
 
 def test_the_readme_measures_on_its_first_screen() -> None:
