@@ -12,7 +12,7 @@ from floodway.conn.route import HandlerLike
 
 FAILED: Final = 3
 
-_OURS: Final = (str(Path(__file__).parents[1]), "<frozen ", str(Path(importlib.__file__).parent), click.__path__[0])
+_OURS: Final = (str(Path(__file__).parents[1]), str(Path(importlib.__file__).parent), click.__path__[0], "<")
 
 
 class ApplicationError(click.ClickException):
@@ -56,7 +56,7 @@ def failed(what: str, error: BaseException) -> ApplicationError:
 
 
 def has_user_frames(error: BaseException) -> bool:
-    """Whether the exception passed through code that is neither ours nor the import system's."""
+    """Whether the exception passed through code that is neither ours nor generated nor the import system's."""
     return any(not frame.filename.startswith(_OURS) for frame in traceback.extract_tb(error.__traceback__))
 
 

@@ -11,8 +11,10 @@ from typing import Any, Final
 import click
 
 import floodway
+from floodway.base.address import parse
 from floodway.cli.application import failed, has_user_frames, import_application
 from floodway.cli.options import given_options, option_flags
+from floodway.config import sort_options
 from floodway.errors import ListenError, NotStopped
 from floodway.log import JsonFormatter
 
@@ -57,22 +59,30 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each flag
     that systemd passed, else tcp://127.0.0.1:9000. A size is in bytes, a time in seconds.
     """
     _set_up_logging(log_level, log_format, log_config)
-    handler = import_application(application, app_dir)
+    options = given_options(ctx)
     chosen = addresses or (() if "LISTEN_FDS" in os.environ else (DEFAULT_ADDRESS,))
+    _check(options, chosen)
+    handler = import_application(application, app_dir)
     try:
-        floodway.serve(handler, *chosen, balancer=BALANCERS[balancer](), **given_options(ctx))
+        floodway.serve(handler, *chosen, balancer=BALANCERS[balancer](), **options)
     except NotStopped as error:
         _end_process(error)
     except ListenError as error:
         raise click.ClickException(str(error)) from error
-    except (ValueError, TypeError) as error:
-        if has_user_frames(error):
-            raise failed(f"{application} could not be started", error) from error
-        raise click.UsageError(str(error), ctx) from error
     except Exception as error:
         if has_user_frames(error):
             raise failed(f"{application} could not be started", error) from error
         raise click.ClickException(str(error) or type(error).__name__) from error
+
+
+def _check(options: dict[str, Any], addresses: tuple[str, ...]) -> None:  # Any: a value for whichever field
+    """Make a usage error of what the options or an address cannot mean, before anything is imported."""
+    try:
+        sort_options(options, None, "floodway serve")
+        for address in addresses:
+            parse(address)
+    except (ValueError, TypeError) as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _set_up_logging(level: str | None, form: str | None, config: str | None) -> None:

@@ -26,7 +26,6 @@ from floodway.conn.model import Model, choose_model
 from floodway.conn.reactor import Reactor
 from floodway.conn.route import FramingLike, HandlerLike, Route, check_handler
 from floodway.conn.running import Running, build
-from floodway.conn.shutdown import SETTLE_SECONDS
 from floodway.conn.stats import EngineStats
 from floodway.errors import NotStopped
 from floodway.limits import Limits
@@ -153,8 +152,7 @@ class Engine:
         if not running.shutdown.requested.wait(timeout):
             raise TimeoutError(f"the engine still serves after {timeout} seconds; call stop() first")
         while not self._stopped.wait(0.05):
-            overdue = time.monotonic() > running.shutdown.deadline + 3 * SETTLE_SECONDS
-            if overdue or (limit is not None and time.monotonic() > limit):
+            if running.shutdown.is_overdue or (limit is not None and time.monotonic() > limit):
                 raise NotStopped(_why_not_stopped(running))
         ending, self._ending = self._ending, None
         if ending is not None:
@@ -266,7 +264,10 @@ class Engine:
 
     def __repr__(self) -> str:
         where = ", ".join(map(str, self.addresses)) or "no addresses"
-        return f"<floodway.Engine {self._state.value}: {where}>"
+        state = self._state.value
+        if self._state is State.RUNNING and self._running is not None:
+            state = self._running.shutdown.phase.value
+        return f"<floodway.Engine {state}: {where}>"
 
     def _open(self, acceptor: Acceptor, route: Route) -> None:
         reactors = self._started_one("listen").reactors

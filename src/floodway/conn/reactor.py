@@ -120,7 +120,10 @@ def stack_of(thread: threading.Thread) -> str:
     """The Python stack of a thread, the innermost call last."""
     frames = sys._current_frames()  # noqa: SLF001 - its documented name
     frame = frames.get(thread.ident or 0)
-    return "".join(traceback.format_stack(frame)) if frame is not None else "  no Python code is running\n"
+    if frame is None:
+        return "  no Python code is running\n"
+    beginning = threading.__file__  # how every thread begins says nothing
+    return "".join(traceback.format_list(f for f in traceback.extract_stack(frame) if f.filename != beginning))
 
 
 class Notices:

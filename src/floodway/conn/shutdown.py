@@ -1,10 +1,11 @@
 """How an engine stops: a fixed sequence of phases, each bounded in time.
 
-    SERVING -> CLOSING -> DRAINING -> ABORTING -> ENDING -> STOPPED
+    SERVING -> CLOSING -> DRAINING -> ABORTING -> ENDING -> FINISHING
 
 CLOSING accepts what the kernel has completed and closes the listeners; DRAINING lets busy connections finish, until the
-deadline; ABORTING aborts the rest; ENDING ends the reactors' threads and the worker threads. Only the engine's own
-thread runs the sequence. Requests reach it through a queue whose `put` is reentrant, so that a signal handler may ask.
+deadline; ABORTING aborts the rest; ENDING ends the reactors' threads and the worker threads; FINISHING is `on_stop`.
+Only the engine's own thread runs the sequence. Requests reach it through a queue whose `put` is reentrant, so that a
+signal handler may ask.
 """
 
 import enum
@@ -25,7 +26,7 @@ IDLE_SECONDS: Final = 2.0
 """How long a connection that has not yet sent a byte may still do so while draining: its first may be on its way."""
 
 SETTLE_SECONDS: Final = 1.0
-"""How long aborted connections have for their last callbacks, and then the threads to end; longer means stuck."""
+"""How long nothing may happen once the time to stop is over: no further connection closed, no thread ended."""
 
 STEP_SECONDS: Final = 0.01
 
@@ -38,7 +39,7 @@ class Phase(enum.Enum):
     DRAINING = "draining"
     ABORTING = "aborting"
     ENDING = "ending its threads"
-    STOPPED = "stopped"
+    FINISHING = "in on_stop"
 
 
 class Shutdown:
@@ -48,6 +49,7 @@ class Shutdown:
         self.phase = Phase.SERVING
         self.deadline = math.inf
         self.requested = threading.Event()
+        self._progress = -math.inf  # when something last happened
         self._accepting = [reactor.core for reactor in reactors.accepting]
         self._owning = [reactor.core for reactor in reactors.owning]
         self._threads = reactors.threads
@@ -69,6 +71,11 @@ class Shutdown:
         self.requested.set()
         return True
 
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the time to stop is over and nothing has happened for a while: a callback does not return."""
+        return time.monotonic() > max(self.deadline, self._progress) + 2 * SETTLE_SECONDS
+
     def run(self) -> None:
         """Go through the phases; returns when every thread has ended."""
         self._close_listeners()
@@ -82,8 +89,8 @@ class Shutdown:
         return reactors + (self._pool.busy() if self._pool is not None else [])
 
     def _close_listeners(self) -> None:
-        self.phase = Phase.CLOSING
-        logger.info("stopping: closing the listeners; %d connections", self._left())
+        self._enter(Phase.CLOSING)
+        logger.info("stopping: closing the listeners; connections: %d", self._left())
         for core in self._accepting:
             core.call_soon(self._close_listeners_of, core)
         self._wait(lambda: self._closed.qsize() == len(self._accepting), lambda: self.deadline)
@@ -94,25 +101,26 @@ class Shutdown:
         core.call_soon(self._closed.put, core)
 
     def _drain(self) -> None:
-        self.phase = Phase.DRAINING
+        self._enter(Phase.DRAINING)
         idle_seconds = max(0.0, min(IDLE_SECONDS, self.deadline - time.monotonic()))
         for core in self._owning:
             core.call_soon(core.drain, idle_seconds)
         self._wait(lambda: self._left() == 0, lambda: self.deadline)
 
     def _abort(self) -> None:
-        self.phase = Phase.ABORTING
+        self._enter(Phase.ABORTING)
         left = self._left()
         if left == 0:
             return
-        logger.warning("the grace time is over; aborting %d connections", left)
+        logger.warning("the grace time is over; connections aborted: %d", left)
         for core in self._owning:
             core.call_soon(core.abort_all, "the server is stopping")
-        settled = time.monotonic() + SETTLE_SECONDS
-        self._wait(lambda: self._left() == 0, lambda: settled)
+        while left > 0 and self._wait_fewer(left):
+            self._progress = time.monotonic()
+            left = self._left()
 
     def _end_threads(self) -> None:
-        self.phase = Phase.ENDING
+        self._enter(Phase.ENDING)
         for thread in self._threads:
             thread.core.stop()
         deadline = time.monotonic() + SETTLE_SECONDS
@@ -129,12 +137,25 @@ class Shutdown:
             for name, stack in self._pool.stacks().items():
                 logger.error("%s is stuck in a callback:\n%s", name, stack)
             self._pool.join(None)
+        self._enter(Phase.FINISHING)
+
+    def _wait_fewer(self, left: int) -> bool:
+        """Wait until fewer connections are left, or nothing happens."""
+        return self._wait(lambda: self._left() < left, lambda: self._progress + SETTLE_SECONDS)
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self._progress = time.monotonic()
 
     def _left(self) -> int:
         """Connections not yet closed, those between a main and a sub reactor included."""
         return max(sum(core.load for core in self._owning), self._admission.connections)
 
-    def _wait(self, condition: Callable[[], bool], deadline: Callable[[], float]) -> None:
-        """Wait for a condition, in small steps, until a deadline that a further request may bring nearer."""
-        while not condition() and (left := deadline() - time.monotonic()) > 0:
+    def _wait(self, condition: Callable[[], bool], deadline: Callable[[], float]) -> bool:
+        """Wait for a condition, in small steps, until a deadline that may move. Returns whether it holds."""
+        while not condition():
+            left = deadline() - time.monotonic()
+            if left <= 0:
+                return False
             self.wait_requested(min(left, STEP_SECONDS))
+        return True
