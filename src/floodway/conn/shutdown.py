@@ -74,7 +74,7 @@ class Shutdown:
     @property
     def is_overdue(self) -> bool:
         """Whether the time to stop is over and nothing has happened for a while: a callback does not return."""
-        return time.monotonic() > max(self.deadline, self._progress) + 2 * SETTLE_SECONDS
+        return time.monotonic() > max(self.deadline, self._progress) + 1.25 * SETTLE_SECONDS
 
     def run(self) -> None:
         """Go through the phases; returns when every thread has ended."""
