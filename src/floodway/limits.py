@@ -83,10 +83,9 @@ class Limits:
         1024, "Events handed to Python in one batch; the rest come in the next, after the other connections."
     )
     thread_backlog: int = documented(
-        64, "Messages that wait for a worker thread per connection (with threads); then its reading pauses."
-    )
-    thread_backlog_bytes: int = documented(
-        1 * MIB, "Bytes that wait for a worker thread per connection (with threads); then its reading pauses."
+        1 * MIB,
+        "Bytes of input that wait for a worker thread per connection (with threads); then its reading pauses. "
+        "Callbacks wait one at a time, so the number of messages needs no limit.",
     )
     backlog: int = documented(
         4096, "Connections that the kernel completes before they are accepted, per listener; it caps them at somaxconn."
@@ -125,7 +124,6 @@ class LimitFields(TypedDict, total=False):
     max_ready: int
     max_batch: int
     thread_backlog: int
-    thread_backlog_bytes: int
     backlog: int
     grace: float
 

@@ -255,12 +255,13 @@ class Engine:
         if os.getpid() != self._process:
             return  # the block is left in a forked child: the engine is the parent's
         self.stop()
-        try:
+        if error is None:
             self.join()
-        except Exception:
-            if error is None:
-                raise
-            logger.exception("while %s was raised, the engine did not stop in order", type(error).__name__)
+        elif not isinstance(error, NotStopped):
+            try:
+                self.join()
+            except Exception:
+                logger.exception("while %s was raised, the engine did not stop in order", type(error).__name__)
 
     def __repr__(self) -> str:
         where = ", ".join(map(str, self.addresses)) or "no addresses"

@@ -41,8 +41,10 @@ class ReactorStats:
     io_seconds: float
     """Time inside polls, without the waiting."""
     longest_batch_seconds: float
-    accept_errors: dict[str, int]
-    """Failed accepts by the name of their errno."""
+    accept_exhausted: int
+    """Accepts that failed for lack of descriptors or memory; accepting then paused, and the log has the errno."""
+    accept_transient: int
+    """Accepts that failed because the newcomer was gone already, and the like."""
     stale_events: int
     """The kernel's events for connections that were gone meanwhile, dropped."""
 
@@ -119,7 +121,7 @@ def total_of(parts: tuple[ReactorStats, ...], name: str = "total") -> ReactorSta
             values[field.name] = ", ".join(dict.fromkeys(column))
         elif field.name in ("largest_batch", "longest_batch_seconds"):
             values[field.name] = max(column, default=0)
-        elif field.name in ("closed", "accept_errors"):
+        elif field.name == "closed":
             values[field.name] = _merged(column)
         else:
             values[field.name] = sum(column)
