@@ -142,10 +142,10 @@ def _parse_tcp(text: str) -> TcpAddress:
     parts = urlsplit(text)
     if parts.path or parts.query or parts.fragment or parts.username is not None:
         raise ValueError(f"address {text!r}: only a host and a port belong there; write tcp://host:port")
-    if not parts.hostname:
-        raise ValueError(f"address {text!r} has no host; write tcp://127.0.0.1:port, or tcp://[::]:port for all")
     if ":" in parts.netloc.rpartition(":")[0] and not parts.netloc.startswith("["):
         raise ValueError(f"address {text!r}: an IPv6 address needs brackets; write tcp://[::1]:port")
+    if not parts.hostname:
+        raise ValueError(f"address {text!r} has no host; write tcp://127.0.0.1:port, or tcp://[::]:port for all")
     _, _, port = parts.netloc.rpartition(":")
     if not port.isdecimal() or int(port) > _MAX_PORT:
         raise ValueError(f"address {text!r}: the port has to be a number from 0 to {_MAX_PORT}; write tcp://host:9000")

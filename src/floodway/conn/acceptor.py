@@ -146,9 +146,13 @@ class Acceptor:
 
 
 def _inherited(address: FdAddress) -> socket.socket:
+    copy = -1
     try:
-        listener = socket.socket(fileno=os.dup(address.fd))
+        copy = os.dup(address.fd)
+        listener = socket.socket(fileno=copy)
     except OSError as error:
+        if copy >= 0:
+            os.close(copy)
         raise OSError(error.errno, f"{error.strerror}: the process was not started with a socket there") from error
     if listener.type != socket.SOCK_STREAM:
         listener.close()

@@ -14,7 +14,10 @@ __all__ = ["Balancer", "FdHash", "LeastConnections", "Newcomer", "RoundRobin"]
 
 
 class Balancer(Protocol):
-    """Any object with `pick`. What it raises, or an index out of range, is logged; least connections then decides."""
+    """Any object with `pick`. What it raises, or an index out of range, is logged; least connections then decides.
+
+    Every main reactor's thread calls it.
+    """
 
     def pick(self, loads: Sequence[int], newcomer: Newcomer, /) -> int:
         """The index of the sub reactor that gets this newcomer."""
@@ -22,6 +25,8 @@ class Balancer(Protocol):
 
 class LeastConnections:
     """The reactor with the fewest connections, the first of them if several have; evens out whatever closes.
+
+    Any thread: it keeps no state.
 
     >>> LeastConnections().pick([3, 1, 2], None)
     1
@@ -35,7 +40,11 @@ class LeastConnections:
 class RoundRobin:
     """One after the other. Cheapest, and even as long as connections live equally long.
 
-    Two main reactors that ask at once may get the same answer, which does no harm.
+    Any thread; two main reactors that ask at once may get the same answer, which does no harm.
+
+    >>> balancer = RoundRobin()
+    >>> [balancer.pick([5, 0], None) for _ in range(3)]
+    [0, 1, 0]
     """
 
     def __init__(self) -> None:
@@ -49,7 +58,10 @@ class RoundRobin:
 
 
 class FdHash:
-    """The descriptor's number modulo the reactors: no state, and near even, since the kernel hands out the lowest."""
+    """The descriptor's number modulo the reactors: near even, since the kernel hands out the lowest number free.
+
+    Any thread: it keeps no state.
+    """
 
     def pick(self, loads: Sequence[int], newcomer: Newcomer, /) -> int:
         """The index that the descriptor's number comes down to."""
