@@ -196,8 +196,8 @@ class Connection:  # home: floodway.conn.connection
     def take_socket(self) -> tuple[socket, bytes]: ...
     def _resolved(self, addresses: list[tuple[str, int] | tuple[str, int, int, int]], error: BaseException | None) -> None:
         """The addresses that a name stands for, tried in order until one answers; or why there are none. Any thread."""
-    def _done(self) -> None:
-        """Worker threads: the event of a serialized route has been handled; offer the next."""
+    def _done(self, payload: object, /) -> None:
+        """Worker threads: the event of a serialized route has been handled, and this was its payload; offer the next."""
 
 def write_many(connections: Iterable[Connection], data: Buffer, /) -> int: ...  # home: floodway.conn.connection
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use floodway_base::TimerId;
@@ -144,11 +144,17 @@ impl<H: Host> Reactor<H> {
     }
 
     pub(crate) fn on_accept_failed(&mut self, listener: u32, errno: Errno) {
+        let mut errors = self
+            .shared
+            .stats
+            .accept_errors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *errors.entry(errno.raw_os_error()).or_default() += 1;
+        drop(errors);
         if !is_exhaustion(errno) {
-            self.shared.stats.accept_transient.add(1);
             return;
         }
-        self.shared.stats.accept_exhausted.add(1);
         self.notices.accept_paused(errno, self.now);
         let Some(Some(acceptor)) = self.acceptors.get_mut(listener as usize) else {
             return;

@@ -1,6 +1,7 @@
 //! What other threads ask of a reactor, and what a host (the Python side) brings along.
 
 use std::fmt;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use floodway_base::{LinkBuffer, Slice, Token};
@@ -69,6 +70,8 @@ pub enum Message<H: Host> {
     Connect(Token, Option<Duration>),
     /// The addresses of a connection that is being opened, to be tried in order.
     Resolved(Token, Vec<SocketAddress>),
+    /// Answer with our address of this connection.
+    AskLocal(Token, SyncSender<Option<SocketAddress>>),
     /// Call this on the owner's thread.
     Call(H::Call),
     /// Forget this timer.

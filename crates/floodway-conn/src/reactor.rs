@@ -469,15 +469,13 @@ impl<H: Host> Reactor<H> {
             .set_busy_since(floodway_sys::limits::monotonic_nanos());
     }
 
-    /// Starts listening: the descriptor is owned from now on.
+    /// Accepts on a socket that listens: it is owned from now on. Its options are inherited by what it accepts.
     pub fn listen(
         &mut self,
         socket: OwnedFd,
         route: u16,
         delivery: crate::acceptor::Delivery,
     ) -> Result<u32, Errno> {
-        let configured = self.shared.route(route);
-        crate::settle::configure_socket(socket.as_fd(), configured)?;
         let number = self.acceptors.len() as u32;
         self.driver.open_listener(number, socket.as_fd())?;
         self.acceptors

@@ -39,6 +39,13 @@ impl<H: Host> Reactor<H> {
                 Message::Adopt(newcomer, route) => self.adopt(newcomer, route),
                 Message::Connect(token, timeout) => self.connect(token, timeout),
                 Message::Resolved(token, addresses) => self.resolved(token, addresses),
+                Message::AskLocal(token, answer) => {
+                    let local = self
+                        .local_and_half_closed(token)
+                        .and_then(|(local, _)| local);
+                    // Who asked may have stopped waiting.
+                    let _ = answer.try_send(local);
+                }
                 Message::Call(call) => self.calls.push_back(call),
                 Message::CancelTimer(number) => {
                     // The host drops what it holds, and only its own threads may: it finds the call cancelled.
@@ -138,7 +145,6 @@ impl<H: Host> Reactor<H> {
                 marks: all,
             },
         );
-        self.shared.stats.opened.add(1);
         if tell && let Some((_, active)) = self.connections.busy(index) {
             active.pending.set(Pending::OPEN);
             self.make_ready(index);
@@ -262,7 +268,7 @@ impl<H: Host> Reactor<H> {
             active.pending.set(Pending::OPEN);
             self.make_ready(index);
         }
-        self.shared.stats.opened.add(1);
+        self.shared.stats.connected.add(1);
         self.touch(index);
     }
 

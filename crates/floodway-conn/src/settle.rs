@@ -31,7 +31,7 @@ pub(crate) struct Drain {
     pub spare_silent_until: u32,
 }
 
-/// Applies a route's socket options, to a connection or to a listener, whose connections inherit them.
+/// Applies a route's socket options to an outgoing connection; accepted ones inherit those of their listener.
 pub(crate) fn configure_socket(fd: BorrowedFd<'_>, route: &Route) -> Result<(), Errno> {
     if socket::is_tcp(fd)? {
         socket::set_nodelay(fd, route.nodelay)?;

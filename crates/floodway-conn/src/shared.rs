@@ -82,6 +82,9 @@ pub struct Shared<H: Host> {
     peers: Mutex<PeerTable>,
     /// Unix time of tick 0, in seconds.
     epoch: f64,
+    /// Counted by whatever thread writes, unlike `stats`.
+    writes_dropped: AtomicU64,
+    bytes_dropped: AtomicU64,
     stopped: AtomicBool,
     woken: AtomicBool,
     load: AtomicUsize,
@@ -100,6 +103,8 @@ impl<H: Host> Shared<H> {
             overrides: Mutex::default(),
             peers: Mutex::default(),
             epoch,
+            writes_dropped: AtomicU64::new(0),
+            bytes_dropped: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             woken: AtomicBool::new(false),
             load: AtomicUsize::new(0),
@@ -150,6 +155,26 @@ impl<H: Host> Shared<H> {
     /// The connections that exist now.
     pub fn live(&self) -> impl Iterator<Item = Token> + '_ {
         self.slots.iter_live()
+    }
+
+    /// The route of a connection.
+    pub fn route_of(&self, token: Token) -> &Route {
+        self.route((self.control(token) >> control::ROUTE_SHIFT) as u16)
+    }
+
+    /// Counts a write that `output_policy="drop"` dropped. Any thread.
+    pub fn count_dropped(&self, bytes: usize) {
+        self.writes_dropped.fetch_add(1, Ordering::Relaxed);
+        self.bytes_dropped
+            .fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Writes and bytes that `output_policy="drop"` dropped.
+    pub fn dropped(&self) -> (u64, u64) {
+        (
+            self.writes_dropped.load(Ordering::Relaxed),
+            self.bytes_dropped.load(Ordering::Relaxed),
+        )
     }
 
     /// Counts `len` bytes of output for a connection, judged by what was pending before.

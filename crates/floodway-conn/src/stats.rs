@@ -40,6 +40,8 @@ macro_rules! counters {
         #[derive(Debug, Default)]
         pub struct Stats {
             $($(#[$doc])* pub $name: Counter,)*
+            /// Accepts that failed, by errno.
+            pub accept_errors: std::sync::Mutex<std::collections::BTreeMap<i32, u64>>,
             /// Connections closed, by `CloseReason::index`.
             pub closed: [Counter; CloseReason::KINDS],
         }
@@ -58,22 +60,14 @@ counters! {
     accepted,
     /// Sockets accepted and closed at once, because a limit was reached.
     shed,
-    /// Accepts that failed for lack of descriptors or memory.
-    accept_exhausted,
-    /// Accepts that failed for a transient reason.
-    accept_transient,
-    /// Connections that this reactor came to own.
-    opened,
+    /// Outgoing connections that opened.
+    connected,
     /// Payload bytes received.
     bytes_in,
     /// Payload bytes sent.
     bytes_out,
     /// Payload bytes copied between receiving and sending.
     bytes_copied,
-    /// Bytes of writes that `output_policy="drop"` dropped.
-    bytes_dropped,
-    /// Writes that `output_policy="drop"` dropped.
-    writes_dropped,
     /// Bytes of pending output now.
     output_queued,
     /// Events given to Python.

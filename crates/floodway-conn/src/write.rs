@@ -91,12 +91,6 @@ impl<H: Host> Reactor<H> {
         }
     }
 
-    /// Counts a write that `output_policy="drop"` dropped.
-    pub fn count_dropped(&mut self, bytes: usize) {
-        self.shared.stats.writes_dropped.add(1);
-        self.shared.stats.bytes_dropped.add(bytes as u64);
-    }
-
     /// Sends what is pending, in one system call. Returns false when that ended the connection.
     pub(crate) fn flush(&mut self, index: u32, token: Token) -> bool {
         let Connections { slots, actives, .. } = &mut self.connections;

@@ -1,1 +1,77 @@
-//! Placeholder; see the module docs once written.
+//! `floodway._core`: the native core as a Python module. Converts and forwards, decides nothing.
+//!
+//! For readers who come from Python: one file per class, named after it; `src/floodway/_core.pyi` is the contract.
+//! `gate.rs` is the only place that leaves the interpreter, `errors.rs` the only map to Python's exceptions.
+#![deny(unsafe_code)]
+
+#[cfg(not(unix))]
+compile_error!("Floodway runs on Linux, macOS and the BSDs; on Windows use WSL 2");
+
+mod address;
+mod admission;
+mod batch;
+#[allow(
+    unsafe_code,
+    reason = "a reference under Python's own lock, in eight bytes"
+)]
+mod cell;
+mod clock;
+mod connection;
+mod errors;
+mod framing;
+mod gate;
+mod host;
+#[allow(unsafe_code, reason = "the buffer protocol")]
+mod link_buffer;
+mod load;
+mod newcomer;
+mod options;
+#[allow(
+    unsafe_code,
+    reason = "the content of `bytes`, read without the interpreter"
+)]
+mod payload;
+mod probe;
+#[allow(unsafe_code, reason = "a descriptor that Python lends for one call")]
+mod reactor;
+mod stats;
+mod timer;
+#[allow(unsafe_code, reason = "the buffer protocol")]
+mod view;
+
+use floodway_base::limits;
+use pyo3::prelude::*;
+
+/// The native core of Floodway. Use the names of `floodway` instead.
+#[pymodule(gil_used = false)]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("MAX_INPUT_CEILING", limits::MAX_INPUT_BYTES)?;
+    module.add("MAX_OUTPUT_CEILING", limits::MAX_OUTPUT_BYTES)?;
+    module.add("READ_CHUNK_CEILING", limits::READ_CHUNK_BYTES)?;
+    module.add("MAX_BATCH_CEILING", limits::MAX_BATCH_EVENTS)?;
+    module.add("MAX_READY_CEILING", limits::MAX_READY_DESCRIPTORS)?;
+    module.add("TICK", f64::from(limits::TICK_MILLIS) / 1e3)?;
+    module.add("EVENT_CALL", batch::EVENT_CALL)?;
+    module.add("EVENT_ACCEPTED", batch::EVENT_ACCEPTED)?;
+    module.add("EVENT_NOTICE", batch::EVENT_NOTICE)?;
+    module.add("ROUTE_OPEN", options::ROUTE_OPEN)?;
+    module.add("ROUTE_DATA", options::ROUTE_DATA)?;
+    module.add("ROUTE_WRITABLE", options::ROUTE_WRITABLE)?;
+    module.add("ROUTE_CLOSE", options::ROUTE_CLOSE)?;
+    module.add("ROUTE_EVENTS", options::ROUTE_EVENTS)?;
+    module.add_class::<admission::Admission>()?;
+    module.add_class::<batch::Batch>()?;
+    module.add_class::<clock::FakeClock>()?;
+    module.add_class::<connection::Connection>()?;
+    module.add_class::<framing::Framing>()?;
+    module.add_class::<link_buffer::LinkBuffer>()?;
+    module.add_class::<newcomer::Newcomer>()?;
+    module.add_class::<reactor::Reactor>()?;
+    module.add_class::<timer::Timer>()?;
+    module.add_class::<view::View>()?;
+    module.add_class::<view::WritableView>()?;
+    module.add_function(wrap_pyfunction!(connection::write_many, module)?)?;
+    module.add_function(wrap_pyfunction!(load::load, module)?)?;
+    module.add_function(wrap_pyfunction!(probe::probe, module)?)?;
+    Ok(())
+}

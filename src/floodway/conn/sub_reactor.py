@@ -88,13 +88,13 @@ class SubReactor:
         try:
             callback(conn, payload)
         except BaseException as error:  # noqa: BLE001 - ends that connection only
-            self.core.call_soon(self._fail_then_go_on, conn, error)
+            self.core.call_soon(self._fail_then_go_on, conn, payload, error)
         else:
-            conn._done()  # noqa: SLF001 - made for this module
+            conn._done(payload)  # noqa: SLF001 - made for this module
 
-    def _fail_then_go_on(self, conn: Connection, error: BaseException) -> None:
+    def _fail_then_go_on(self, conn: Connection, payload: object, error: BaseException) -> None:
         self._failures.handle(self.core, conn, error)
-        conn._done()  # noqa: SLF001 - made for this module; on_close follows, and no on_data before it
+        conn._done(payload)  # noqa: SLF001 - made for this module; on_close follows, and no on_data before it
 
 
 def make_call(function: Callable[..., object], arguments: tuple[Any, ...]) -> None:

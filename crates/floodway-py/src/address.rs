@@ -1,0 +1,82 @@
+//! Addresses as Python's `socket` module shapes them.
+
+use std::ffi::OsStr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use floodway_sys::{SocketAddress, UnixName};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString, PyTuple};
+
+/// To `(host, port)`, `(host, port, flow, scope)`, a path, or bytes for an abstract name.
+pub(crate) fn to_python(py: Python<'_>, address: &SocketAddress) -> PyResult<Py<PyAny>> {
+    let object = match address {
+        SocketAddress::V4(v4) => (v4.ip().to_string(), v4.port())
+            .into_pyobject(py)?
+            .into_any(),
+        SocketAddress::V6(v6) => (v6.ip().to_string(), v6.port(), v6.flowinfo(), v6.scope_id())
+            .into_pyobject(py)?
+            .into_any(),
+        SocketAddress::Unix(UnixName::Unnamed) => PyString::new(py, "").into_any(),
+        SocketAddress::Unix(UnixName::Path(path)) => path.as_os_str().into_pyobject(py)?.into_any(),
+        SocketAddress::Unix(UnixName::Abstract(name)) => {
+            let mut bytes = vec![0];
+            bytes.extend_from_slice(name);
+            PyBytes::new(py, &bytes).into_any()
+        }
+    };
+    Ok(object.unbind())
+}
+
+/// From the same shapes; hosts have to be IP addresses.
+pub(crate) fn from_python(object: &Bound<'_, PyAny>) -> PyResult<SocketAddress> {
+    if let Ok(tuple) = object.cast::<PyTuple>() {
+        let host: String = tuple.get_item(0)?.extract()?;
+        let port: u16 = tuple.get_item(1)?.extract()?;
+        if let Ok(ip) = host.parse::<Ipv4Addr>() {
+            return Ok(SocketAddress::V4(SocketAddrV4::new(ip, port)));
+        }
+        if let Ok(ip) = host
+            .split('%')
+            .next()
+            .unwrap_or_default()
+            .parse::<Ipv6Addr>()
+        {
+            let rest = |n: usize| {
+                tuple
+                    .get_item(n)
+                    .and_then(|item| item.extract::<u32>())
+                    .unwrap_or(0)
+            };
+            return Ok(SocketAddress::V6(SocketAddrV6::new(
+                ip,
+                port,
+                rest(2),
+                rest(3),
+            )));
+        }
+        return Err(PyValueError::new_err(format!(
+            "{host:?} is no IP address; resolve names before they come here"
+        )));
+    }
+    if let Ok(path) = object.cast::<PyString>() {
+        return Ok(unix(path.to_str()?.as_bytes()));
+    }
+    if let Ok(name) = object.cast::<PyBytes>() {
+        return Ok(unix(name.as_bytes()));
+    }
+    Err(PyTypeError::new_err(format!(
+        "an address is a (host, port) tuple, a path or bytes, not {}",
+        object.get_type().name()?
+    )))
+}
+
+fn unix(name: &[u8]) -> SocketAddress {
+    SocketAddress::Unix(match name {
+        [] => UnixName::Unnamed,
+        [0, rest @ ..] => UnixName::Abstract(rest.to_vec()),
+        path => UnixName::Path(PathBuf::from(OsStr::from_bytes(path))),
+    })
+}

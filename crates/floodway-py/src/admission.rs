@@ -1,0 +1,34 @@
+//! `Admission`: the limits of a process on accepted connections.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+
+/// Counts the connections of a process against its limits, from their accept on, newcomers included. Shared by all
+/// reactors of an engine. Any thread.
+#[pyclass(frozen, module = "floodway._core")]
+pub(crate) struct Admission(pub(crate) Arc<floodway_conn::Admission>);
+
+#[pymethods]
+impl Admission {
+    #[new]
+    #[pyo3(signature = (max_connections, max_connections_per_ip))]
+    fn new(max_connections: Option<usize>, max_connections_per_ip: Option<usize>) -> Self {
+        Self(Arc::new(floodway_conn::Admission::new(
+            max_connections,
+            max_connections_per_ip,
+        )))
+    }
+
+    /// Accepted connections now.
+    #[getter]
+    fn connections(&self) -> usize {
+        self.0.count()
+    }
+
+    /// The limit; None for no limit.
+    #[getter]
+    fn max_connections(&self) -> Option<usize> {
+        self.0.max()
+    }
+}

@@ -1,0 +1,241 @@
+//! `Batch`: what one poll found, cut as it is consumed.
+
+use std::time::Instant;
+
+use floodway_conn::{CloseReason, Event, Notice, State};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+use crate::connection::{Connection, Summary};
+use crate::errors;
+use crate::host::PyCall;
+use crate::link_buffer::LinkBuffer;
+use crate::newcomer::Newcomer;
+use crate::options::{ROUTE_CLOSE, ROUTE_DATA, ROUTE_EVENTS, ROUTE_OPEN, ROUTE_WRITABLE};
+use crate::reactor::Reactor;
+
+pub(crate) const EVENT_CALL: u32 = 0;
+pub(crate) const EVENT_ACCEPTED: u32 = 1;
+pub(crate) const EVENT_NOTICE: u32 = 2;
+/// The first number of the first route.
+pub(crate) const FIRST_ROUTE: u32 = 4;
+
+/// What one `poll` found: (kind, target, payload), at most `max_batch` of them. The reactor's thread only.
+#[pyclass(module = "floodway")]
+pub(crate) struct Batch {
+    reactor: Py<Reactor>,
+    /// What the handler of the last event has and the core wants back, or that ends with it.
+    last: Last,
+}
+
+enum Last {
+    Nothing,
+    /// A buffered connection's input.
+    Lent(Py<Connection>, Py<LinkBuffer>),
+    /// A connection whose `on_close` is running.
+    Closing(Py<Connection>),
+}
+
+type Triple = (u32, Py<PyAny>, Py<PyAny>);
+
+impl Batch {
+    pub(crate) fn new(reactor: Py<Reactor>) -> Self {
+        Self {
+            reactor,
+            last: Last::Nothing,
+        }
+    }
+
+    /// Takes back what the last event's handler has left.
+    fn finish_last(&mut self, py: Python<'_>) {
+        match std::mem::replace(&mut self.last, Last::Nothing) {
+            Last::Nothing => {}
+            Last::Lent(connection, buffer) => {
+                let left = buffer.get().take(py);
+                if let Some(mut core) = self.reactor.get().core_of_batch() {
+                    core.restore_buffer(connection.get().token, left);
+                }
+            }
+            Last::Closing(connection) => connection.get().forget_user_data(connection.bind(py)),
+        }
+    }
+}
+
+#[pymethods]
+impl Batch {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__(&mut self, py: Python<'_>) -> PyResult<Option<Triple>> {
+        self.finish_last(py);
+        let reactor = self.reactor.bind(py).clone();
+        loop {
+            let Some(mut core) = reactor.get().core_of_batch() else {
+                return Err(PyRuntimeError::new_err(
+                    "a batch is consumed by the thread that polled it, before the next poll",
+                ));
+            };
+            let base = |route: u16| FIRST_ROUTE + u32::from(route) * ROUTE_EVENTS;
+            let Some(event) = core.next_event() else {
+                return Ok(None);
+            };
+            match event {
+                Event::Data {
+                    token,
+                    route,
+                    payload,
+                } => {
+                    let data = PyBytes::new(py, payload).into_any().unbind();
+                    drop(core);
+                    let connection = Reactor::object(&reactor, token)?;
+                    return Ok(Some((
+                        base(route) + ROUTE_DATA,
+                        connection.into_any().unbind(),
+                        data,
+                    )));
+                }
+                Event::Open { token, route } => {
+                    drop(core);
+                    let connection = Reactor::object(&reactor, token)?;
+                    return Ok(Some((
+                        base(route) + ROUTE_OPEN,
+                        connection.into_any().unbind(),
+                        py.None(),
+                    )));
+                }
+                Event::Writable { token, route } => {
+                    drop(core);
+                    let connection = Reactor::object(&reactor, token)?;
+                    return Ok(Some((
+                        base(route) + ROUTE_WRITABLE,
+                        connection.into_any().unbind(),
+                        py.None(),
+                    )));
+                }
+                Event::Buffer {
+                    token,
+                    route,
+                    buffer,
+                } => {
+                    drop(core);
+                    let serialized = reactor.get().shared.route(route).thread_backlog.is_some();
+                    let connection = Reactor::object(&reactor, token)?;
+                    let buffer = LinkBuffer::from_base(py, buffer)?;
+                    if !serialized {
+                        self.last = Last::Lent(connection.clone().unbind(), buffer.clone_ref(py));
+                    }
+                    return Ok(Some((
+                        base(route) + ROUTE_DATA,
+                        connection.into_any().unbind(),
+                        buffer.into_any(),
+                    )));
+                }
+                Event::Close {
+                    token,
+                    route,
+                    wanted,
+                    closed,
+                } => {
+                    core.release_closed(token);
+                    drop(core);
+                    let this = reactor.get();
+                    let object = this.take_object(py, token);
+                    let failure = this.take_failure(py, token);
+                    let connection = match object {
+                        Some(object) => object.into_bound(py),
+                        None if wanted => {
+                            Bound::new(py, Connection::new(self.reactor.clone_ref(py), token))?
+                        }
+                        None => continue,
+                    };
+                    let error = match (failure, closed.reason) {
+                        (Some(error), CloseReason::Host) => Some(error),
+                        (_, reason) => errors::of_reason(py, reason, &closed.peer)?,
+                    };
+                    connection
+                        .get()
+                        .closed(&connection, Summary::new(*closed))?;
+                    if !wanted {
+                        connection.get().forget_user_data(&connection);
+                        continue;
+                    }
+                    let serialized = this.shared.route(route).thread_backlog.is_some();
+                    if !serialized {
+                        self.last = Last::Closing(connection.clone().unbind());
+                    }
+                    return Ok(Some((
+                        base(route) + ROUTE_CLOSE,
+                        connection.into_any().unbind(),
+                        error.unwrap_or_else(|| py.None()),
+                    )));
+                }
+                Event::Accepted { newcomer, listener } => {
+                    drop(core);
+                    let newcomer = Py::new(py, Newcomer::new(py, newcomer)?)?;
+                    let listener = listener.into_pyobject(py)?.into_any().unbind();
+                    return Ok(Some((EVENT_ACCEPTED, newcomer.into_any(), listener)));
+                }
+                Event::Notice(notice) => {
+                    drop(core);
+                    let (name, value) = describe(py, notice)?;
+                    return Ok(Some((EVENT_NOTICE, name, value)));
+                }
+                Event::Call(PyCall::Posted(function, arguments)) => {
+                    drop(core);
+                    return Ok(Some((EVENT_CALL, function, arguments.into_any())));
+                }
+                Event::Call(PyCall::Due(timer)) => {
+                    drop(core);
+                    if timer.get().end() {
+                        let function = timer.get().function.clone_ref(py);
+                        let arguments = timer.get().arguments.clone_ref(py);
+                        return Ok(Some((EVENT_CALL, function, arguments.into_any())));
+                    }
+                }
+                Event::Call(PyCall::Arm(timer, posted)) => {
+                    if timer.get().is_waiting() {
+                        let left = timer.get().delay.saturating_sub(Instant::now() - posted);
+                        let number = core.call_later(left, PyCall::Due(timer.clone_ref(py)));
+                        timer.get().armed(number);
+                    }
+                    drop(core);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        // Left early, by a break or an exception: the core still gets back what it lent. A batch is dropped attached.
+        if !matches!(self.last, Last::Nothing) {
+            crate::gate::attached(|py| self.finish_last(py));
+        }
+    }
+}
+
+/// A notice as a name and a text or number.
+fn describe(py: Python<'_>, notice: Notice) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
+    let (name, value) = match notice {
+        Notice::AcceptPaused { errno, count } => {
+            let text = std::io::Error::from(errno).to_string();
+            ("accept-paused", (text, count).into_pyobject(py)?.into_any())
+        }
+        Notice::Shed { count } => ("shed", count.into_pyobject(py)?.into_any()),
+        Notice::OutputBudget { count } => ("output-budget", count.into_pyobject(py)?.into_any()),
+    };
+    Ok((PyString::new(py, name).into_any().unbind(), value.unbind()))
+}
+
+/// A state as Python names it.
+pub(crate) fn state_name(state: State, half_closed: bool) -> &'static str {
+    match state {
+        State::Opening => "opening",
+        State::Open if half_closed => "half-closed",
+        State::Open => "open",
+        State::Closing | State::Lingering => "closing",
+        State::Closed => "closed",
+    }
+}

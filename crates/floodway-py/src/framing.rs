@@ -1,0 +1,75 @@
+//! `Framing`: a framing in its native form.
+
+use std::sync::Arc;
+
+use floodway_base::framing;
+use floodway_conn::Framing as Native;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+/// A framing in its native form. `max_bytes` bounds one frame without its prefix or terminator.
+#[pyclass(frozen, module = "floodway._core")]
+pub(crate) struct Framing(pub(crate) Native);
+
+fn codec<C: floodway_base::Codec + 'static, E: ToString>(made: Result<C, E>) -> PyResult<Framing> {
+    made.map(|codec| Framing(Native::Codec(Arc::new(codec))))
+        .map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+#[pymethods]
+impl Framing {
+    /// Input as it comes.
+    #[staticmethod]
+    fn raw() -> Self {
+        Self(Native::Codec(Arc::new(framing::Raw)))
+    }
+
+    /// Lines that end in LF or CRLF.
+    #[staticmethod]
+    fn lines(max_bytes: usize) -> PyResult<Self> {
+        codec(framing::Lines::new(max_bytes))
+    }
+
+    /// Frames that end in a delimiter.
+    #[staticmethod]
+    fn delimited(delimiter: &[u8], max_bytes: usize) -> PyResult<Self> {
+        codec(framing::Delimited::new(delimiter, max_bytes))
+    }
+
+    /// Frames of one size.
+    #[staticmethod]
+    fn fixed(size: usize) -> PyResult<Self> {
+        codec(framing::Fixed::new(size))
+    }
+
+    /// Frames behind their length.
+    #[staticmethod]
+    fn length_prefixed(
+        size: usize,
+        byteorder: &str,
+        max_bytes: usize,
+        includes_header: bool,
+    ) -> PyResult<Self> {
+        let order = match byteorder {
+            "big" => framing::ByteOrder::Big,
+            "little" => framing::ByteOrder::Little,
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "byteorder is {other:?}; write \"big\" or \"little\""
+                )));
+            }
+        };
+        codec(framing::LengthPrefixed::new(
+            size,
+            order,
+            max_bytes,
+            includes_header,
+        ))
+    }
+
+    /// Input in a `LinkBuffer` that the handler consumes.
+    #[staticmethod]
+    fn buffered() -> Self {
+        Self(Native::Buffered)
+    }
+}

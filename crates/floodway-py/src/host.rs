@@ -1,0 +1,28 @@
+//! What this crate brings into a reactor: payloads that are Python's `bytes`, and Python calls.
+
+use floodway_conn::Host;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::payload::BytesPayload;
+use crate::timer::Timer;
+
+/// The Python side of a reactor.
+#[derive(Debug)]
+pub(crate) struct PyHost;
+
+impl Host for PyHost {
+    type Payload = BytesPayload;
+    type Call = PyCall;
+}
+
+/// A call to make on the reactor's thread.
+#[derive(Debug)]
+pub(crate) enum PyCall {
+    /// Posted by `call_soon`.
+    Posted(Py<PyAny>, Py<PyTuple>),
+    /// A timer that is due.
+    Due(Py<Timer>),
+    /// A timer of another thread, to be armed: seconds from when it was posted.
+    Arm(Py<Timer>, std::time::Instant),
+}

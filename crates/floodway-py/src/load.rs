@@ -1,0 +1,144 @@
+//! `load`: the native load generator, with its plan and report in Python's terms.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use floodway_load::{Latency, LoadError, Mode, Phase, Plan, Progress, Report};
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::{address, gate};
+
+/// Put load on an echo server on this machine and return a `LoadReport`. Blocks, detached from the interpreter;
+/// `progress(phase, connections open, messages per second)` is called several times a second, and a signal ends it.
+///
+/// Raises ValueError for a plan that cannot be run, OSError for what the system refuses.
+#[pyfunction]
+#[pyo3(signature = (address, *, connections, mode, rate, size, seconds, pid, progress = None))]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one for each flag of `floodway load`"
+)]
+pub(crate) fn load(
+    py: Python<'_>,
+    address: &Bound<'_, PyAny>,
+    connections: usize,
+    mode: &str,
+    rate: Option<f64>,
+    size: usize,
+    seconds: f64,
+    pid: Option<u32>,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Py<PyAny>> {
+    let mode = match mode {
+        "echo" => Mode::Echo,
+        "idle" => Mode::Idle,
+        "flood" => Mode::Flood,
+        other => {
+            return Err(PyValueError::new_err(format!(
+                "mode is {other:?}; write \"echo\", \"idle\" or \"flood\""
+            )));
+        }
+    };
+    let plan = Plan {
+        connections,
+        mode,
+        rate,
+        size,
+        seconds,
+        pid,
+        ..Plan::new(address::from_python(address)?)
+    };
+    let stop = AtomicBool::new(false);
+    let mut failure = None;
+    let report = gate::detached(py, || {
+        floodway_load::run(&plan, &stop, &mut |now: Progress| {
+            let told = gate::attached(|py| {
+                py.check_signals()?;
+                if let Some(progress) = &progress {
+                    progress.call1(
+                        py,
+                        (phase_name(now.phase), now.open, now.messages_per_second),
+                    )?;
+                }
+                Ok(())
+            });
+            if let Err(error) = told {
+                failure = Some(error);
+                stop.store(true, Ordering::Relaxed);
+            }
+        })
+    });
+    match (failure, report) {
+        (Some(failure), _) => Err(failure),
+        (None, Ok(report)) => to_python(py, &report),
+        (None, Err(LoadError::System { errno, .. })) => Err(PyOSError::new_err((
+            errno.raw_os_error(),
+            std::io::Error::from(errno).to_string(),
+        ))),
+        (None, Err(error)) => Err(PyValueError::new_err(error.to_string())),
+    }
+}
+
+fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Connecting => "connecting",
+        Phase::WarmingUp => "warming up",
+        Phase::Running => "running",
+        Phase::Closing => "closing",
+    }
+}
+
+fn to_python(py: Python<'_>, report: &Report) -> PyResult<Py<PyAny>> {
+    let fields = PyDict::new(py);
+    let sum =
+        |counts: &[(floodway_load::Errno, usize)]| counts.iter().map(|(_, n)| n).sum::<usize>();
+    let latency = report.latency.as_ref();
+    let of = |pick: fn(&Latency) -> f64| latency.map(pick);
+    let server = report.server.as_ref();
+    fields.set_item("connected", report.connected)?;
+    fields.set_item("failed", sum(&report.failed) + report.not_attempted)?;
+    fields.set_item("broken", report.closed_by_server + sum(&report.broken))?;
+    fields.set_item("connects_per_second", report.connects_per_second)?;
+    fields.set_item("messages", report.messages)?;
+    fields.set_item("messages_per_second", report.messages_per_second)?;
+    fields.set_item("unanswered", report.unanswered)?;
+    fields.set_item("p50", of(|latency| latency.p50))?;
+    fields.set_item("p90", of(|latency| latency.p90))?;
+    fields.set_item("p99", of(|latency| latency.p99))?;
+    fields.set_item("p999", of(|latency| latency.p999))?;
+    fields.set_item("max", of(|latency| latency.max))?;
+    fields.set_item(
+        "lateness_p99",
+        report.lateness.as_ref().map(|lateness| lateness.p99),
+    )?;
+    fields.set_item("per_connection_min", report.fairness.min)?;
+    fields.set_item("per_connection_mean", report.fairness.mean)?;
+    fields.set_item("per_connection_max", report.fairness.max)?;
+    fields.set_item("fair", report.fairness.fair)?;
+    fields.set_item("verdict", &report.fairness.reason)?;
+    fields.set_item("corrupt_bytes", report.corrupt_bytes)?;
+    fields.set_item(
+        "server_cpu_seconds",
+        server.map(|server| server.cpu_seconds),
+    )?;
+    fields.set_item(
+        "cpu_per_message",
+        server.and_then(|server| server.cpu_per_message),
+    )?;
+    let memory = |pick: fn(&floodway_load::ServerUsage) -> floodway_load::Memory| {
+        server.map(|server| pick(server).resident_bytes)
+    };
+    fields.set_item("server_rss_before", memory(|server| server.memory_before))?;
+    fields.set_item(
+        "server_rss_with_connections",
+        memory(|server| server.memory_connected),
+    )?;
+    fields.set_item("server_rss_end", memory(|server| server.memory_end))?;
+    fields.set_item(
+        "generator_cpu_per_message",
+        report.generator_cpu_per_message,
+    )?;
+    let class = py.import("floodway.conn.stats")?.getattr("LoadReport")?;
+    Ok(class.call((), Some(&fields))?.unbind())
+}

@@ -1,0 +1,521 @@
+//! `Reactor`: the native reactor as Python sees it.
+//!
+//! The core belongs to the thread that polls. On that thread a call takes effect at once, after what other threads
+//! have asked for before; on every other thread it is a message in the inbox. No lock is held while Python runs: the
+//! core's borrows end before anything is returned or dropped.
+
+use std::collections::HashMap;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use floodway_base::{OwnerCell, OwnerRef, Token};
+use floodway_conn::driver::DriverKind;
+use floodway_conn::{Clock, CloseReason, Delivery, Message, Polled, Shared};
+use floodway_sys::socket;
+use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+use pyo3::types::PyTuple;
+
+use crate::admission::Admission;
+use crate::batch::{Batch, FIRST_ROUTE};
+use crate::clock::FakeClock;
+use crate::connection::Connection;
+use crate::framing::Framing;
+use crate::host::{PyCall, PyHost};
+use crate::newcomer::Newcomer;
+use crate::options::{self, ROUTE_EVENTS};
+use crate::timer::Timer;
+use crate::{address, errors, gate, stats};
+
+pub(crate) type Core = floodway_conn::Reactor<PyHost>;
+
+/// A poller, the connections that it owns, their buffers and timers. One thread, the owner, polls it.
+#[pyclass(frozen, weakref, module = "floodway")]
+#[derive(Debug)]
+pub(crate) struct Reactor {
+    core: OwnerCell<Core>,
+    pub(crate) shared: Arc<Shared<PyHost>>,
+    name: String,
+    driver: &'static str,
+    /// The process that made it: a forked child may not use it.
+    pid: u32,
+    /// The objects of connections that Python has seen, by slot.
+    objects: Mutex<Vec<Option<Py<Connection>>>>,
+    /// Why connections were ended by Python, until `on_close` gets it.
+    failures: Mutex<HashMap<u64, Py<PyAny>>>,
+}
+
+/// How long another thread waits for a reactor's answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A route's number as Python knows it: that of its first event.
+fn event_base(route: u16) -> u32 {
+    FIRST_ROUTE + u32::from(route) * ROUTE_EVENTS
+}
+
+impl Reactor {
+    /// The core, if this is the owner's thread and nothing of it is in use: with all messages taken.
+    pub(crate) fn core_here(&self) -> Option<OwnerRef<'_, Core>> {
+        let mut core = self.core.try_borrow_mut()?;
+        core.take_messages();
+        Some(core)
+    }
+
+    /// The core as it is, for the batch.
+    pub(crate) fn core_of_batch(&self) -> Option<OwnerRef<'_, Core>> {
+        self.core.try_borrow_mut()
+    }
+
+    /// Runs `work` on the core: on the owner's thread, or on any other while nobody owns it.
+    fn with_core<T>(&self, work: impl FnOnce(&mut Core) -> T) -> PyResult<T> {
+        self.check_process()?;
+        let was_owner = self.core.is_owner();
+        self.core.bind().map_err(|error| {
+            PyRuntimeError::new_err(format!("{}: {error}; or use call_soon", self.name))
+        })?;
+        let result = self.core_here().map(|mut core| work(&mut core));
+        if !was_owner {
+            self.core.release_owner();
+        }
+        result.ok_or_else(|| {
+            PyRuntimeError::new_err(format!("{} is in use by its own poll", self.name))
+        })
+    }
+
+    fn check_process(&self) -> PyResult<()> {
+        if self.pid == std::process::id() {
+            return Ok(());
+        }
+        Err(PyRuntimeError::new_err(format!(
+            "{} was made in process {} and this is its child {}; make a new engine after fork",
+            self.name,
+            self.pid,
+            std::process::id()
+        )))
+    }
+
+    /// The object of a connection, made when there is none yet.
+    pub(crate) fn object<'py>(
+        slf: &Bound<'py, Self>,
+        token: Token,
+    ) -> PyResult<Bound<'py, Connection>> {
+        let py = slf.py();
+        let this = slf.get();
+        let slot = token.slot as usize;
+        let mut objects = this
+            .objects
+            .lock_py_attached(py)
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(Some(object)) = objects.get(slot)
+            && object.get().token == token
+        {
+            return Ok(object.bind(py).clone());
+        }
+        let object = Bound::new(py, Connection::new(slf.clone().unbind(), token))?;
+        if this.shared.note_object(token) {
+            if objects.len() <= slot {
+                objects.resize_with(slot + 1, || None);
+            }
+            let stale = objects[slot].replace(object.clone().unbind());
+            drop(objects);
+            drop(stale);
+        }
+        Ok(object)
+    }
+
+    /// Takes the object of a closed connection out of the table, if there is one.
+    pub(crate) fn take_object(&self, py: Python<'_>, token: Token) -> Option<Py<Connection>> {
+        let mut objects = self
+            .objects
+            .lock_py_attached(py)
+            .unwrap_or_else(PoisonError::into_inner);
+        let entry = objects.get_mut(token.slot as usize)?;
+        if entry.as_ref()?.get().token == token {
+            entry.take()
+        } else {
+            None
+        }
+    }
+
+    /// Notes why a connection is ended by Python; the first reason counts.
+    pub(crate) fn note_failure(&self, py: Python<'_>, token: Token, error: Py<PyAny>) {
+        let mut failures = self
+            .failures
+            .lock_py_attached(py)
+            .unwrap_or_else(PoisonError::into_inner);
+        failures.entry(token.to_bits()).or_insert(error);
+    }
+
+    pub(crate) fn take_failure(&self, py: Python<'_>, token: Token) -> Option<Py<PyAny>> {
+        let mut failures = self
+            .failures
+            .lock_py_attached(py)
+            .unwrap_or_else(PoisonError::into_inner);
+        failures.remove(&token.to_bits())
+    }
+
+    /// Asks the owner for our address of a connection, and waits for the answer detached.
+    pub(crate) fn ask_local(
+        &self,
+        py: Python<'_>,
+        token: Token,
+    ) -> PyResult<Option<floodway_sys::SocketAddress>> {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        self.shared.inbox.push(Message::AskLocal(token, sender));
+        gate::detached(py, move || receiver.recv_timeout(ANSWER_TIMEOUT)).map_err(|_| {
+            PyTimeoutError::new_err(format!(
+                "{} did not say the local address within {} s; a callback is blocking it",
+                self.name,
+                ANSWER_TIMEOUT.as_secs()
+            ))
+        })
+    }
+
+    /// Lets go of payloads that were sent.
+    fn drop_spent(&self) {
+        let spent = self.core.try_borrow_mut().map(|mut core| core.take_spent());
+        drop(spent);
+    }
+}
+
+#[pymethods]
+impl Reactor {
+    #[new]
+    #[pyo3(signature = (name, *, driver = "auto", limits, admission, clock = None))]
+    fn new(
+        name: String,
+        driver: &str,
+        limits: &Bound<'_, PyAny>,
+        admission: &Admission,
+        clock: Option<&FakeClock>,
+    ) -> PyResult<Self> {
+        let kind = match driver {
+            "auto" => DriverKind::Auto,
+            "epoll" => DriverKind::Epoll,
+            "portable" => DriverKind::Portable,
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "driver is {other:?}; write \"auto\", \"epoll\" or \"portable\""
+                )));
+            }
+        };
+        let clock = clock.map_or_else(Clock::monotonic, FakeClock::clock);
+        let limits = options::reactor_limits(limits)?;
+        let core =
+            Core::new(kind, limits, admission.0.clone(), clock).map_err(errors::system_error)?;
+        Ok(Self {
+            shared: core.shared().clone(),
+            driver: core.driver_name(),
+            core: OwnerCell::new(core),
+            name,
+            pid: std::process::id(),
+            objects: Mutex::default(),
+            failures: Mutex::default(),
+        })
+    }
+
+    /// The name given to it.
+    #[getter]
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The driver that runs.
+    #[getter]
+    fn driver(&self) -> &str {
+        self.driver
+    }
+
+    /// Connections owned or on their way here. Any thread.
+    #[getter]
+    fn load(&self) -> usize {
+        self.shared.load()
+    }
+
+    /// `time.monotonic()` of the end of the last poll while a batch is being handled, else None. Any thread.
+    #[getter]
+    fn busy_since(&self) -> Option<f64> {
+        self.shared
+            .busy_since_nanos()
+            .map(|nanos| nanos as f64 / 1e9)
+    }
+
+    /// Wait for events that Python wants, with the interpreter released. None once stopped.
+    ///
+    /// Returns an empty batch at the timeout (seconds; None: no timeout), after `wake` and after a signal. Raises
+    /// RuntimeError when another thread is the owner. The first poll makes the calling thread the owner.
+    #[pyo3(signature = (timeout = None))]
+    fn poll(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Option<Batch>> {
+        let this = slf.get();
+        let timeout = options::duration("timeout", timeout)?;
+        this.check_process()?;
+        this.core
+            .bind()
+            .map_err(|error| PyRuntimeError::new_err(format!("{}: {error}", this.name)))?;
+        let polled = gate::detached(slf.py(), || {
+            this.core
+                .try_borrow_mut()
+                .map(|mut core| core.poll(timeout))
+        });
+        this.drop_spent();
+        match polled {
+            None => Err(PyRuntimeError::new_err(format!(
+                "{} was polled from within its own poll",
+                this.name
+            ))),
+            Some(Err(errno)) => Err(errors::system_error(errno)),
+            Some(Ok(Polled::Batch)) => Ok(Some(Batch::new(slf.clone().unbind()))),
+            Some(Ok(Polled::Stopped)) => {
+                this.core.release_owner();
+                Ok(None)
+            }
+        }
+    }
+
+    /// Let a poll return at once. Any thread.
+    fn wake(&self) {
+        self.shared.wake();
+    }
+
+    /// A descriptor whose writing wakes the poll, for `signal.set_wakeup_fd`. Owned by the reactor.
+    fn wake_fd(&self) -> PyResult<i32> {
+        self.with_core(|core| core.signal_wake().map(|fd| fd.as_raw_fd()))?
+            .map_err(errors::system_error)
+    }
+
+    /// Let the next poll return None. Any thread.
+    fn stop(&self) {
+        self.shared.stop();
+    }
+
+    /// What becomes of the connections of one listener or connector; before they exist. Any thread.
+    #[pyo3(signature = (*, interest, framing, limits, keepalive, nodelay, serialized))]
+    fn add_route(
+        &self,
+        interest: u32,
+        framing: &Framing,
+        limits: &Bound<'_, PyAny>,
+        keepalive: Option<f64>,
+        nodelay: bool,
+        serialized: bool,
+    ) -> PyResult<u32> {
+        let route = options::route(
+            interest,
+            framing.0.clone(),
+            limits,
+            keepalive,
+            nodelay,
+            serialized,
+        )?;
+        self.shared.add_route(route).map(event_base).ok_or_else(|| {
+            PyRuntimeError::new_err(format!(
+                "{} has {} routes, the most it can have; share listeners and connectors",
+                self.name,
+                floodway_conn::MAX_ROUTES
+            ))
+        })
+    }
+
+    /// Accept on a listening socket (the core keeps a duplicate). Owner thread, or any while nobody polls.
+    #[pyo3(signature = (fd, route, *, hand_over = false))]
+    fn listen(&self, fd: i32, route: u32, hand_over: bool) -> PyResult<u32> {
+        let (route, delivery) = if hand_over {
+            (0, Delivery::HandOver)
+        } else {
+            (self.route_number(route)?, Delivery::Own)
+        };
+        self.with_core(|core| {
+            // SAFETY: the caller keeps the socket open during this call, which makes a duplicate of it.
+            let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+            let socket = socket::duplicate(borrowed)?;
+            core.listen(socket, route, delivery)
+        })?
+        .map_err(errors::system_error)
+    }
+
+    /// Own this socket from now on. Any thread. Consumes the newcomer.
+    fn adopt(&self, newcomer: &Newcomer, route: u32) -> PyResult<()> {
+        let route = self.route_number(route)?;
+        let Some(newcomer) = newcomer.take() else {
+            return Err(PyRuntimeError::new_err("this newcomer was adopted already"));
+        };
+        self.shared.count_in();
+        let mut newcomer = Some(newcomer);
+        if let Some(mut core) = self.core_here()
+            && let Some(newcomer) = newcomer.take()
+        {
+            core.adopt(newcomer, route);
+        }
+        if let Some(newcomer) = newcomer {
+            self.shared.inbox.push(Message::Adopt(newcomer, route));
+        }
+        Ok(())
+    }
+
+    /// Start a connection. Any thread. Address None: `Connection._resolved` follows once it is known.
+    #[pyo3(signature = (address, route, *, timeout, user_data = None))]
+    fn connect<'py>(
+        slf: &Bound<'py, Self>,
+        address: Option<&Bound<'py, PyAny>>,
+        route: u32,
+        timeout: Option<f64>,
+        user_data: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, Connection>> {
+        let this = slf.get();
+        this.check_process()?;
+        let route = this.route_number(route)?;
+        let timeout = options::duration("timeout", timeout)?;
+        let address = address.map(address::from_python).transpose()?;
+        let token = this
+            .shared
+            .reserve(route)
+            .ok_or_else(|| PyRuntimeError::new_err("no more connections fit into this reactor"))?;
+        let object = Self::object(slf, token)?;
+        object.get().set_user_data_now(&object, user_data);
+        if let Some(mut core) = this.core_here() {
+            core.connect(token, timeout);
+            if let Some(address) = address {
+                core.resolved(token, vec![address]);
+            }
+        } else {
+            this.shared.inbox.push(Message::Connect(token, timeout));
+            if let Some(address) = address {
+                this.shared
+                    .inbox
+                    .push(Message::Resolved(token, vec![address]));
+            }
+        }
+        Ok(object)
+    }
+
+    /// Make this call on the owner's thread. Any thread.
+    #[pyo3(signature = (function, *args))]
+    fn call_soon(&self, function: Py<PyAny>, args: Py<PyTuple>) {
+        self.shared
+            .inbox
+            .push(Message::Call(PyCall::Posted(function, args)));
+    }
+
+    /// Make this call after so many seconds. Any thread. Precision 10 ms, never early.
+    #[pyo3(signature = (seconds, function, *args))]
+    fn call_later(
+        slf: &Bound<'_, Self>,
+        seconds: f64,
+        function: Py<PyAny>,
+        args: Py<PyTuple>,
+    ) -> PyResult<Py<Timer>> {
+        let py = slf.py();
+        let this = slf.get();
+        let delay = options::duration("seconds", Some(seconds))?.unwrap_or_default();
+        let timer = Py::new(py, Timer::new(slf.clone().unbind(), delay, function, args))?;
+        if let Some(mut core) = this.core_here() {
+            let number = core.call_later(delay, PyCall::Due(timer.clone_ref(py)));
+            timer.get().armed(number);
+        } else {
+            let call = PyCall::Arm(timer.clone_ref(py), Instant::now());
+            this.shared.inbox.push(Message::Call(call));
+        }
+        Ok(timer)
+    }
+
+    /// The connections that exist now, opening and closing ones included. Any thread.
+    fn connections<'py>(slf: &Bound<'py, Self>) -> PyResult<Vec<Bound<'py, Connection>>> {
+        let live: Vec<Token> = slf.get().shared.live().collect();
+        live.into_iter()
+            .map(|token| Self::object(slf, token))
+            .collect()
+    }
+
+    /// Abort this connection because its handler raised `error`, which `on_close` gets.
+    fn fail(&self, py: Python<'_>, connection: &Connection, error: Py<PyAny>) {
+        connection.fail(py, error);
+    }
+
+    /// Accept what waits, then close the listeners. Owner thread. Part one of stopping.
+    fn close_listeners(&self) -> PyResult<()> {
+        self.with_core(Core::close_listeners)
+    }
+
+    /// Close idle connections now and busy ones when they become idle; those that never sent a byte get
+    /// `idle_seconds`. Owner thread. Part two of stopping.
+    fn drain(&self, idle_seconds: f64) -> PyResult<()> {
+        let spare =
+            options::duration("idle_seconds", Some(idle_seconds))?.unwrap_or(Duration::ZERO);
+        self.with_core(|core| core.drain(spare))
+    }
+
+    /// Abort every connection with ServerStopping. Owner thread. Part three.
+    fn abort_all(&self) -> PyResult<()> {
+        self.with_core(Core::abort_all)
+    }
+
+    /// Close every descriptor without callbacks. After the last poll, or in a forked child, where it only closes.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let in_child = self.pid != std::process::id();
+        if in_child && !self.core.is_owner() {
+            // The thread that owns it does not exist in this process: nothing is left to race with, and nothing may be
+            // touched but the descriptors, which end with the process or with this object.
+            return Ok(());
+        }
+        if in_child {
+            if let Some(mut core) = self.core.try_borrow_mut() {
+                core.close_descriptors();
+            }
+        } else {
+            self.with_core(Core::close_descriptors)?;
+        }
+        let objects = {
+            let mut objects = self
+                .objects
+                .lock_py_attached(py)
+                .unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *objects)
+        };
+        drop(objects);
+        Ok(())
+    }
+
+    /// A snapshot of the counters. Any thread.
+    fn stats(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        stats::snapshot(py, &self.name, self.driver, &self.shared)
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<floodway.Reactor {:?}, {}, {} connections>",
+            self.name,
+            self.driver,
+            self.shared.load()
+        )
+    }
+}
+
+impl Reactor {
+    /// The core's number of a route that Python knows by its first event.
+    fn route_number(&self, first_event: u32) -> PyResult<u16> {
+        first_event
+            .checked_sub(FIRST_ROUTE)
+            .filter(|offset| offset % ROUTE_EVENTS == 0)
+            .and_then(|offset| u16::try_from(offset / ROUTE_EVENTS).ok())
+            .filter(|number| self.shared.has_route(*number))
+            .ok_or_else(|| {
+                PyValueError::new_err(format!(
+                    "{first_event} is no route of {}; pass what add_route returned",
+                    self.name
+                ))
+            })
+    }
+}
+
+/// Ends a connection because of Python, on whatever thread.
+pub(crate) fn abort(reactor: &Reactor, token: Token, reason: CloseReason) {
+    reactor.shared.finish(token);
+    let done = reactor
+        .core_here()
+        .map(|mut core| core.abort(token, reason));
+    if done.is_none() {
+        reactor.shared.inbox.push(Message::Abort(token, reason));
+    }
+}
