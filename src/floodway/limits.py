@@ -82,7 +82,7 @@ class Limits:
     max_batch: int = documented(
         1024, "Events handed to Python in one batch; the rest come in the next, after the other connections."
     )
-    thread_backlog: int = documented(
+    thread_backlog_bytes: int = documented(
         1 * MIB,
         "Bytes of input that wait for a worker thread per connection (with threads); then its reading pauses. "
         "Callbacks wait one at a time, so the number of messages needs no limit.",
@@ -123,7 +123,7 @@ class LimitFields(TypedDict, total=False):
     read_chunk: int
     max_ready: int
     max_batch: int
-    thread_backlog: int
+    thread_backlog_bytes: int
     backlog: int
     grace: float
 

@@ -7,7 +7,7 @@ from floodway.conn.stats import EngineStats, ReactorStats, total_of
 
 def stats(name: str, **values: object) -> ReactorStats:
     zeros: dict[str, object] = {field.name: 0 for field in fields(ReactorStats)}
-    return ReactorStats(**{**zeros, "name": name, "driver": "epoll", "closed": {}, **values})  # type: ignore[arg-type]
+    return ReactorStats(**{**zeros, "name": name, "driver": "epoll", "closed": {}, "accept_errors": {}, **values})  # type: ignore[arg-type]
 
 
 def test_counters_add_up_and_of_the_largest_the_largest_remains() -> None:

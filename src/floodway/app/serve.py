@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final, Unpack
@@ -48,18 +48,23 @@ def serve(
     if not chosen:
         raise ValueError('serve() got no address; pass one, such as "tcp://127.0.0.1:9000"')
     engine = Engine(handler, *chosen, balancer=balancer, framing=framing, limits=limits, **options)
-    with engine, _signals_to(engine):
+    with _signals_to(engine) as stop_if_told, engine:
+        stop_if_told()
         _announce(engine)
         engine.join()
 
 
 @contextmanager
-def _signals_to(engine: Engine) -> Iterator[None]:
-    """Let signals stop the engine, until the block is left."""
+def _signals_to(engine: Engine) -> Iterator[Callable[[], None]]:
+    """Let signals stop the engine, until the block is left. Gives what repeats a stop that came too early to count."""
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: None
         return
     seen = 0
+
+    def stop_if_told() -> None:
+        if seen:
+            engine.stop(None if seen == 1 else 0)
 
     def stop(number: int, _frame: FrameType | None) -> None:
         nonlocal seen
@@ -68,12 +73,13 @@ def _signals_to(engine: Engine) -> Iterator[None]:
         if seen > 2:
             restore()
             os.kill(os.getpid(), number)
-        engine.stop(None if seen == 1 else 0)
+        stop_if_told()
 
     def report(_number: int, _frame: FrameType | None) -> None:
-        logger.warning("%s", engine.stats())
-        for name, stack in engine.stacks().items():
-            logger.warning("%s:\n%s", name, stack)
+        if engine.is_started:
+            logger.warning("%s", engine.stats())
+            for name, stack in engine.stacks().items():
+                logger.warning("%s:\n%s", name, stack)
 
     def restore() -> None:
         for number, handler in earlier.items():
@@ -84,7 +90,7 @@ def _signals_to(engine: Engine) -> Iterator[None]:
         earlier[number] = signal.signal(number, stop)
     earlier[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, report)
     try:
-        yield
+        yield stop_if_told
     finally:
         restore()
 

@@ -228,6 +228,11 @@ class Engine:
         return tuple(address for acceptor, _ in self._listeners for address in acceptor.bound)
 
     @property
+    def is_started(self) -> bool:
+        """Whether it serves, or did: there are statistics then."""
+        return self._running is not None
+
+    @property
     def model(self) -> Model:
         """How many reactors and threads the options come down to here."""
         return choose_model(self._options, has_gil=platform.has_gil(), cores=platform.cores())

@@ -13,8 +13,8 @@ class ReactorStats:
     """Owned now or on their way here, outgoing ones included."""
     accepted: int
     """Sockets that this reactor's listeners accepted; in the main/sub model another reactor owns them."""
-    opened: int
-    """Connections that this reactor came to own, outgoing ones included."""
+    connected: int
+    """Outgoing connections that opened."""
     closed: dict[str, int]
     """Closed connections by reason, such as "finished", "system" or "idle_timeout"."""
     shed: int
@@ -23,9 +23,8 @@ class ReactorStats:
     bytes_out: int
     bytes_copied: int
     """Payload copied in user space between receiving and sending."""
-    bytes_dropped: int
-    """Of writes that output_policy "drop" dropped."""
-    writes_dropped: int
+    dropped: int
+    """Bytes of writes that output_policy "drop" dropped."""
     output_queued: int
     """Bytes of pending output now."""
     blocks_in_use: int
@@ -41,10 +40,8 @@ class ReactorStats:
     io_seconds: float
     """Time inside polls, without the waiting."""
     longest_batch_seconds: float
-    accept_exhausted: int
-    """Accepts that failed for lack of descriptors or memory; accepting then paused, and the log has the errno."""
-    accept_transient: int
-    """Accepts that failed because the newcomer was gone already, and the like."""
+    accept_errors: dict[str, int]
+    """Accepts that failed, by the name of their errno, such as "EMFILE"."""
     stale_events: int
     """The kernel's events for connections that were gone meanwhile, dropped."""
 
@@ -121,7 +118,7 @@ def total_of(parts: tuple[ReactorStats, ...], name: str = "total") -> ReactorSta
             values[field.name] = ", ".join(dict.fromkeys(column))
         elif field.name in ("largest_batch", "longest_batch_seconds"):
             values[field.name] = max(column, default=0)
-        elif field.name == "closed":
+        elif field.name in ("closed", "accept_errors"):
             values[field.name] = _merged(column)
         else:
             values[field.name] = sum(column)
