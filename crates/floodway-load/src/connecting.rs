@@ -4,7 +4,8 @@
 //! accepted it, and nothing tells the client how full the server's backlog is. When it is full the kernel drops
 //! requests, and repeats them a second later. So a connection occupies a place of the wave until the *server* has
 //! shown itself, by answering the first message. Connections that are never answered would hold their places for ever;
-//! after a second without any progress they lose them, and the next ones get their chance.
+//! after a second without any progress they lose them, and the next ones get their chance. All are waited for to the
+//! end of the plan's patience, since an overfull backlog delays answers by whole seconds and refuses nobody.
 
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
@@ -14,7 +15,7 @@ use floodway_sys::epoll::Flags;
 use floodway_sys::socket::{self, ConnectProgress};
 use floodway_sys::{Errno, SocketAddress};
 
-use crate::connection::Link;
+use crate::connection::{Link, Place};
 use crate::error::LoadError;
 use crate::generator::Generator;
 
@@ -35,6 +36,8 @@ pub(crate) struct Wave {
     begin: u64,
     /// Connections that hold a place.
     places_taken: usize,
+    /// Connections that were started and are neither answered nor over, with a place or without.
+    pending: usize,
     handshaking: usize,
     /// The last time a connection left the wave or was opened.
     pub(crate) last_progress: u64,
@@ -49,6 +52,7 @@ impl Wave {
             next: 0,
             begin: 0,
             places_taken: 0,
+            pending: 0,
             handshaking: 0,
             last_progress: 0,
             last_sign: 0,
@@ -83,7 +87,7 @@ impl Generator<'_> {
             return Ok(false);
         }
         let next_start = self.start_connections(now);
-        if self.wave.next == self.plan.connections && self.wave.places_taken == 0 {
+        if self.wave.next == self.plan.connections && self.wave.pending == 0 {
             return Ok(false);
         }
         self.turn(until, next_start)?;
@@ -110,8 +114,12 @@ impl Generator<'_> {
     pub(crate) fn leave_wave(&mut self, number: usize, now: u64) {
         self.wave.last_progress = now;
         self.wave.last_sign = now;
-        if std::mem::take(&mut self.connections[number].in_wave) {
+        let place = std::mem::take(&mut self.connections[number].place);
+        if place == Place::Held {
             self.wave.places_taken -= 1;
+        }
+        if place != Place::None {
+            self.wave.pending -= 1;
         }
     }
 
@@ -141,9 +149,10 @@ impl Generator<'_> {
     fn start_connection(&mut self, number: usize) {
         let now = self.now();
         let connection = &mut self.connections[number];
-        connection.in_wave = true;
+        connection.place = Place::Held;
         connection.sent_at = now;
         self.wave.places_taken += 1;
+        self.wave.pending += 1;
         let addresses = &self.plan.addresses;
         let started = match &addresses[number % addresses.len()] {
             SocketAddress::V4(target) => {
@@ -210,7 +219,8 @@ impl Generator<'_> {
 
     fn release_unanswered(&mut self) {
         for connection in &mut self.connections {
-            if matches!(connection.link, Link::Open(_)) && std::mem::take(&mut connection.in_wave) {
+            if connection.place == Place::Held && connection.open_fd().is_some() {
+                connection.place = Place::Lost;
                 self.wave.places_taken -= 1;
             }
         }

@@ -39,8 +39,20 @@ pub(crate) struct Connection {
     start: u32,
     /// The socket took less than was due: waiting for it to become writable.
     pub(crate) is_blocked: bool,
-    /// It occupies a place of the connecting wave.
-    pub(crate) in_wave: bool,
+    /// Its part in the connecting wave.
+    pub(crate) place: Place,
+}
+
+/// What a connection is to the wave in which connections are opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Nothing: not tried yet, answered, or over.
+    #[default]
+    None,
+    /// It holds a place.
+    Held,
+    /// It is still not answered, but others got its place.
+    Lost,
 }
 
 /// What one receive brought.
@@ -70,7 +82,7 @@ impl Connection {
             slot: 0,
             start: Pattern::start_of(number),
             is_blocked: false,
-            in_wave: false,
+            place: Place::None,
         }
     }
 

@@ -6,7 +6,7 @@
 //!
 //! How to read it: [`plan`](Plan) says what to do; `run` goes through the phases; `connecting` opens the connections
 //! in waves; `generator` is the event loop; `connection` sends and checks one stream; `schedule` says when a message is
-//! due; `pattern` says which bytes; `fairness`, `latency` and `usage` turn what happened into figures.
+//! due; `pattern` says which bytes; `fairness`, `latency`, `server` and `usage` turn what happened into figures.
 //!
 //! What a figure can be trusted for:
 //!
@@ -34,6 +34,7 @@ mod progress;
 mod report;
 mod run;
 mod schedule;
+mod server;
 mod usage;
 
 pub use floodway_sys::{Errno, SocketAddress, UnixName};

@@ -14,7 +14,8 @@ use crate::plan::{Mode, Plan};
 use crate::progress::{Phase, Progress};
 use crate::report::{Report, ServerUsage};
 use crate::schedule::Schedule;
-use crate::usage::{CpuSnapshot, Memory, ProcessTree};
+use crate::server::Server;
+use crate::usage::{CpuSnapshot, Memory};
 
 const PROGRESS_NANOS: u64 = 200_000_000;
 /// How long the end waits for answers that are due.
@@ -26,6 +27,17 @@ const LOOK_NANOS: u64 = 5_000_000;
 ///
 /// Blocks the calling thread, which does all the work. `progress` is called at the beginning of each phase and five
 /// times a second; what it does delays the load. Connections that fail are figures of the report, not errors.
+///
+/// ```
+/// use std::sync::atomic::AtomicBool;
+/// use floodway_load::{LoadError, Plan, run};
+///
+/// let elsewhere: std::net::SocketAddr = "192.0.2.1:80".parse()?;
+/// let plan = Plan { connections: 50, ..Plan::new(elsewhere.into()) };
+/// let refused = run(&plan, &AtomicBool::new(false), &mut |progress| println!("{}", progress.phase));
+/// assert!(matches!(refused, Err(LoadError::NotLoopback(_))));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 pub fn run(
     plan: &Plan,
     stop: &AtomicBool,
@@ -64,14 +76,6 @@ struct Mark {
     tally: Tally,
     generator_cpu: f64,
     server_cpu: CpuSnapshot,
-}
-
-/// The server's process tree, and what was seen of its memory.
-struct Server {
-    tree: ProcessTree,
-    before: Memory,
-    connected: Memory,
-    peak_resident_bytes: u64,
 }
 
 /// Tells the caller where the run is.
@@ -357,31 +361,6 @@ impl Run<'_> {
                 }
             })
             .collect()
-    }
-}
-
-impl Server {
-    fn new(pid: u32) -> Result<Self, LoadError> {
-        let tree = ProcessTree::new(pid).ok_or(LoadError::NoSuchProcess(pid))?;
-        let before = tree.memory();
-        Ok(Self {
-            tree,
-            before,
-            connected: before,
-            peak_resident_bytes: before.resident_bytes,
-        })
-    }
-
-    fn memory(&mut self) -> Memory {
-        let memory = self.tree.memory();
-        self.peak_resident_bytes = self.peak_resident_bytes.max(memory.resident_bytes);
-        memory
-    }
-
-    fn resident_bytes(&mut self) -> u64 {
-        let resident = self.tree.resident_bytes();
-        self.peak_resident_bytes = self.peak_resident_bytes.max(resident);
-        resident
     }
 }
 

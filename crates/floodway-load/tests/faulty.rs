@@ -152,6 +152,7 @@ fn connections_that_are_never_answered_do_not_keep_others_from_connecting() {
     let report = run(&Plan {
         connections: 16,
         connect_wave: 8,
+        patience_seconds: 1.5,
         ..plan(&server)
     });
     assert_eq!(

@@ -6,7 +6,7 @@
 //! | module | what it wraps | who decides what to do with it |
 //! | --- | --- | --- |
 //! | [`socket`] | receive, send, shut down, connect, options, addresses | `floodway-conn`, the connection |
-//! | [`accept`] | one connection from a listener | `floodway-conn`, the acceptor |
+//! | [`accept()`] | one connection from a listener | `floodway-conn`, the acceptor |
 //! | [`errno`] | the named sets of errors that `accept(2)` speaks of | the acceptor's back-off |
 //! | [`epoll`] | readiness on Linux | the epoll driver (`driver="epoll"`) |
 //! | [`wake`] | waking a waiting reactor from another thread | the reactor's inbox |
@@ -20,6 +20,23 @@
 //! * `EINTR` is retried where the call does not wait (it then only means "again"). A *wait* that was interrupted
 //!   returns without events, as `EINTR`: the caller may have a signal to look at.
 //! * It borrows descriptors and never closes one that it was lent.
+//!
+//! ```
+//! # #[cfg(target_os = "linux")] {
+//! use std::os::fd::AsFd;
+//! use floodway_sys::Waker;
+//! use floodway_sys::epoll::{Epoll, EventBuffer, Interest};
+//!
+//! let (epoll, waker) = (Epoll::new()?, Waker::new()?);
+//! epoll.add(waker.as_fd(), 7, Interest::IN)?;
+//! waker.wake(); // from any thread
+//! let mut events = EventBuffer::with_capacity(128);
+//! assert_eq!(epoll.wait(&mut events, None)?, 1);
+//! assert_eq!(events.get(0), Some((7, Interest::IN)));
+//! waker.drain();
+//! # }
+//! # Ok::<(), floodway_sys::Errno>(())
+//! ```
 
 pub mod accept;
 #[cfg(target_os = "linux")]
