@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use floodway_base::limits::TICK_MILLIS;
 
+const TICK_MICROS: u64 = TICK_MILLIS as u64 * 1_000;
+
 /// Where a reactor's timers take their time from.
 #[derive(Clone, Debug)]
 pub enum Clock {
@@ -23,28 +25,25 @@ impl Clock {
 
     /// Ticks since the start.
     pub fn tick(&self) -> u32 {
-        let millis = match self {
-            Self::Monotonic(start) => start.elapsed().as_millis() as u64,
-            Self::Fake(micros) => micros.load(Ordering::SeqCst) / 1_000,
-        };
-        (millis / u64::from(TICK_MILLIS)) as u32
+        (self.micros() / TICK_MICROS) as u32
     }
 
     /// How long from now until this tick begins; zero when it has begun.
     pub fn until(&self, tick: u32) -> Duration {
-        let now = match self {
-            Self::Monotonic(start) => start.elapsed(),
-            Self::Fake(micros) => Duration::from_micros(micros.load(Ordering::SeqCst)),
-        };
-        let now_millis = now.as_millis() as u64;
-        let now_tick = (now_millis / u64::from(TICK_MILLIS)) as u32;
-        let ticks = tick.wrapping_sub(now_tick);
-        if ticks == 0 || ticks > u32::MAX / 2 {
+        let now_micros = self.micros();
+        let ticks = tick.wrapping_sub((now_micros / TICK_MICROS) as u32);
+        if ticks > u32::MAX / 2 {
             return Duration::ZERO;
         }
-        let into_tick =
-            now - Duration::from_millis(now_millis - now_millis % u64::from(TICK_MILLIS));
-        Duration::from_millis(u64::from(ticks) * u64::from(TICK_MILLIS)).saturating_sub(into_tick)
+        let micros = u64::from(ticks) * TICK_MICROS;
+        Duration::from_micros(micros.saturating_sub(now_micros % TICK_MICROS))
+    }
+
+    fn micros(&self) -> u64 {
+        match self {
+            Self::Monotonic(start) => start.elapsed().as_micros() as u64,
+            Self::Fake(micros) => micros.load(Ordering::SeqCst),
+        }
     }
 }
 

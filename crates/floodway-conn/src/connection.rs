@@ -36,7 +36,7 @@ pub(crate) struct Marks(u8);
 impl Marks {
     /// The peer's FIN was received: there is no more input.
     pub const PEER_FINISHED: u8 = 1;
-    /// Our direction was shut with SHUT_WR.
+    /// Our direction was shut with `SHUT_WR`.
     pub const SHUT: u8 = 1 << 1;
     /// Counted in `Admission`.
     pub const ADMITTED: u8 = 1 << 2;
@@ -247,6 +247,10 @@ pub struct Closed {
 
 /// What a connection needs while it is busy.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "facts that hold independently of each other"
+)]
 pub(crate) struct Active<P> {
     pub input: Input,
     pub found: Option<Found>,

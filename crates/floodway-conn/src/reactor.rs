@@ -264,13 +264,12 @@ impl<H: Host> Reactor<H> {
 
     /// A descriptor that wakes the reactor when a byte is written to it (an eventfd would want eight).
     pub fn signal_wake(&mut self) -> Result<BorrowedFd<'_>, Errno> {
-        let pipe = match self.signal_wake.take() {
-            Some(pipe) => pipe,
-            None => {
-                let pipe = Waker::with_pipe()?;
-                self.driver.watch_wake(Wake::Signal, pipe.as_fd())?;
-                pipe
-            }
+        let pipe = if let Some(pipe) = self.signal_wake.take() {
+            pipe
+        } else {
+            let pipe = Waker::with_pipe()?;
+            self.driver.watch_wake(Wake::Signal, pipe.as_fd())?;
+            pipe
         };
         Ok(self.signal_wake.insert(pipe).write_fd())
     }

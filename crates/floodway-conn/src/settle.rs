@@ -14,7 +14,7 @@ use crate::message::Host;
 use crate::reactor::{Owner, Reactor};
 use crate::reason::CloseReason;
 use crate::route::{Framing, Route};
-use crate::shared::control;
+use crate::shared::{IdleOverride, control};
 
 /// How long, and for how many bytes, a closed connection discards input while it waits for the peer's FIN: closing
 /// with unread input would send a reset, which destroys the answer on its way (RFC 9112 section 9.6).
@@ -96,11 +96,9 @@ impl<H: Host> Reactor<H> {
             .as_ref()
             .is_none_or(|active| active.output.is_empty());
         match slot.state {
-            State::Opening => true,
-            State::Lingering => true,
+            State::Opening | State::Lingering => true,
             State::Closed => false,
-            State::Closing if flushed => self.shut_and_linger(index),
-            State::Closing => true,
+            State::Closing => !flushed || self.shut_and_linger(index),
             State::Open => {
                 let delivered = active.as_ref().is_none_or(|active| {
                     active.input.len() == 0 || active.found.is_none() && !active.pauses.any()
@@ -133,8 +131,8 @@ impl<H: Host> Reactor<H> {
                         .parts(index)
                         .and_then(|(_, active)| active)
                         .is_some_and(|active| active.input.len() > 0);
-                    let spared = silent && is_before(now, drain.spare_silent_until);
-                    if !spared && !holds_half_a_frame {
+                    let may_wait = silent && is_before(now, drain.spare_silent_until);
+                    if !may_wait && !holds_half_a_frame {
                         self.shared.finish(token);
                         self.begin_close(index, CloseReason::ServerStopping);
                         return self.shut_and_linger(index);
@@ -247,12 +245,16 @@ impl<H: Host> Reactor<H> {
             .shared(index)
             .control
             .load(std::sync::atomic::Ordering::Acquire);
-        if word & control::OVERRIDE != 0
-            && let Some(overridden) = self.shared.override_of(index).idle_ticks
-        {
-            return overridden;
+        let own = if word & control::OVERRIDE == 0 {
+            IdleOverride::None
+        } else {
+            self.shared.override_of(index).idle
+        };
+        match own {
+            IdleOverride::None => self.shared.route(route).idle_timeout.map(ticks),
+            IdleOverride::Never => None,
+            IdleOverride::Ticks(ticks) => Some(ticks),
         }
-        self.shared.route(route).idle_timeout.map(ticks)
     }
 
     /// The tick at which a connection's state has to be looked at even if nothing happens.

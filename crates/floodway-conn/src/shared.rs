@@ -36,12 +36,23 @@ pub(crate) mod control {
     pub const ROUTE_SHIFT: u32 = 16;
 }
 
+/// A connection's own idle timeout, if it has one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum IdleOverride {
+    /// As its route has it.
+    #[default]
+    None,
+    /// No timeout.
+    Never,
+    /// So many ticks.
+    Ticks(u32),
+}
+
 /// What one connection has that its route does not give.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Override {
     pub framing: Option<Framing>,
-    /// Ticks; Some(None): no timeout.
-    pub idle_ticks: Option<Option<u32>>,
+    pub idle: IdleOverride,
 }
 
 /// What `Shared::admit` says of a write.
@@ -249,7 +260,8 @@ impl<H: Host> Shared<H> {
 
     /// Notes another idle timeout, in ticks. Returns whether the owner must be sent a `Refresh`.
     pub fn want_idle_ticks(&self, token: Token, ticks: Option<u32>) -> bool {
-        self.override_with(token, |entry| entry.idle_ticks = Some(ticks))
+        let idle = ticks.map_or(IdleOverride::Never, IdleOverride::Ticks);
+        self.override_with(token, |entry| entry.idle = idle)
     }
 
     fn override_with(&self, token: Token, change: impl FnOnce(&mut Override)) -> bool {

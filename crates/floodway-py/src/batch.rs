@@ -1,8 +1,7 @@
 //! `Batch`: what one poll found, cut as it is consumed.
 
-use std::time::Instant;
-
-use floodway_conn::{CloseReason, Event, Notice, State};
+use floodway_base::Token;
+use floodway_conn::{CloseReason, Closed, Event, Notice, State};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -13,7 +12,7 @@ use crate::host::PyCall;
 use crate::link_buffer::LinkBuffer;
 use crate::newcomer::Newcomer;
 use crate::options::{ROUTE_CLOSE, ROUTE_DATA, ROUTE_EVENTS, ROUTE_OPEN, ROUTE_WRITABLE};
-use crate::reactor::Reactor;
+use crate::reactor::{Core, Reactor};
 
 pub(crate) const EVENT_CALL: u32 = 0;
 pub(crate) const EVENT_ACCEPTED: u32 = 1;
@@ -77,132 +76,156 @@ impl Batch {
                     "a batch is consumed by the thread that polled it, before the next poll",
                 ));
             };
-            let base = |route: u16| FIRST_ROUTE + u32::from(route) * ROUTE_EVENTS;
-            let Some(event) = core.next_event() else {
-                return Ok(None);
-            };
-            match event {
-                Event::Data {
+            let (token, kind, payload) = match core.next_event() {
+                None => return Ok(None),
+                Some(Event::Data {
                     token,
                     route,
                     payload,
-                } => {
-                    let data = PyBytes::new(py, payload).into_any().unbind();
-                    drop(core);
-                    let connection = Reactor::object(&reactor, token)?;
-                    return Ok(Some((
-                        base(route) + ROUTE_DATA,
-                        connection.into_any().unbind(),
-                        data,
-                    )));
+                }) => (
+                    token,
+                    base(route) + ROUTE_DATA,
+                    PyBytes::new(py, payload).into_any().unbind(),
+                ),
+                Some(Event::Open { token, route }) => (token, base(route) + ROUTE_OPEN, py.None()),
+                Some(Event::Writable { token, route }) => {
+                    (token, base(route) + ROUTE_WRITABLE, py.None())
                 }
-                Event::Open { token, route } => {
-                    drop(core);
-                    let connection = Reactor::object(&reactor, token)?;
-                    return Ok(Some((
-                        base(route) + ROUTE_OPEN,
-                        connection.into_any().unbind(),
-                        py.None(),
-                    )));
-                }
-                Event::Writable { token, route } => {
-                    drop(core);
-                    let connection = Reactor::object(&reactor, token)?;
-                    return Ok(Some((
-                        base(route) + ROUTE_WRITABLE,
-                        connection.into_any().unbind(),
-                        py.None(),
-                    )));
-                }
-                Event::Buffer {
+                Some(Event::Buffer {
                     token,
                     route,
                     buffer,
-                } => {
+                }) => {
                     drop(core);
-                    let serialized = reactor.get().shared.route(route).thread_backlog.is_some();
-                    let connection = Reactor::object(&reactor, token)?;
-                    let buffer = LinkBuffer::from_base(py, buffer)?;
-                    if !serialized {
-                        self.last = Last::Lent(connection.clone().unbind(), buffer.clone_ref(py));
-                    }
-                    return Ok(Some((
-                        base(route) + ROUTE_DATA,
-                        connection.into_any().unbind(),
-                        buffer.into_any(),
-                    )));
+                    return self.lend(&reactor, token, route, buffer).map(Some);
                 }
-                Event::Close {
+                Some(Event::Close {
                     token,
                     route,
                     wanted,
                     closed,
-                } => {
+                }) => {
                     core.release_closed(token);
                     drop(core);
-                    let this = reactor.get();
-                    let object = this.take_object(py, token);
-                    let failure = this.take_failure(py, token);
-                    let connection = match object {
-                        Some(object) => object.into_bound(py),
-                        None if wanted => {
-                            Bound::new(py, Connection::new(self.reactor.clone_ref(py), token))?
-                        }
+                    match self.close(&reactor, token, route, wanted, *closed)? {
+                        Some(triple) => return Ok(Some(triple)),
                         None => continue,
-                    };
-                    let error = match (failure, closed.reason) {
-                        (Some(error), CloseReason::Host) => Some(error),
-                        (_, reason) => errors::of_reason(py, reason, &closed.peer)?,
-                    };
-                    connection
-                        .get()
-                        .closed(&connection, Summary::new(*closed))?;
-                    if !wanted {
-                        connection.get().forget_user_data(&connection);
-                        continue;
                     }
-                    let serialized = this.shared.route(route).thread_backlog.is_some();
-                    if !serialized {
-                        self.last = Last::Closing(connection.clone().unbind());
-                    }
-                    return Ok(Some((
-                        base(route) + ROUTE_CLOSE,
-                        connection.into_any().unbind(),
-                        error.unwrap_or_else(|| py.None()),
-                    )));
                 }
-                Event::Accepted { newcomer, listener } => {
+                Some(Event::Accepted { newcomer, listener }) => {
                     drop(core);
                     let newcomer = Py::new(py, Newcomer::new(py, newcomer)?)?;
                     let listener = listener.into_pyobject(py)?.into_any().unbind();
                     return Ok(Some((EVENT_ACCEPTED, newcomer.into_any(), listener)));
                 }
-                Event::Notice(notice) => {
+                Some(Event::Notice(notice)) => {
                     drop(core);
                     let (name, value) = describe(py, notice)?;
                     return Ok(Some((EVENT_NOTICE, name, value)));
                 }
-                Event::Call(PyCall::Posted(function, arguments)) => {
-                    drop(core);
-                    return Ok(Some((EVENT_CALL, function, arguments.into_any())));
-                }
-                Event::Call(PyCall::Due(timer)) => {
-                    drop(core);
-                    if timer.get().end() {
-                        let function = timer.get().function.clone_ref(py);
-                        let arguments = timer.get().arguments.clone_ref(py);
-                        return Ok(Some((EVENT_CALL, function, arguments.into_any())));
+                Some(Event::Call(call)) => match due(py, call, &mut core) {
+                    Some((function, arguments)) => {
+                        drop(core);
+                        return Ok(Some((EVENT_CALL, function, arguments)));
                     }
-                }
-                Event::Call(PyCall::Arm(timer, posted)) => {
-                    if timer.get().is_waiting() {
-                        let left = timer.get().delay.saturating_sub(Instant::now() - posted);
-                        let number = core.call_later(left, PyCall::Due(timer.clone_ref(py)));
-                        timer.get().armed(number);
-                    }
-                    drop(core);
-                }
+                    None => continue,
+                },
+            };
+            drop(core);
+            let connection = Reactor::object(&reactor, token)?;
+            return Ok(Some((kind, connection.into_any().unbind(), payload)));
+        }
+    }
+}
+
+impl Batch {
+    /// Lends a buffered connection's input to its handler.
+    fn lend(
+        &mut self,
+        reactor: &Bound<'_, Reactor>,
+        token: Token,
+        route: u16,
+        buffer: floodway_base::LinkBuffer,
+    ) -> PyResult<Triple> {
+        let py = reactor.py();
+        let connection = Reactor::object(reactor, token)?;
+        let buffer = LinkBuffer::from_base(py, buffer)?;
+        if !is_serialized(reactor, route) {
+            self.last = Last::Lent(connection.clone().unbind(), buffer.clone_ref(py));
+        }
+        Ok((
+            base(route) + ROUTE_DATA,
+            connection.into_any().unbind(),
+            buffer.into_any(),
+        ))
+    }
+
+    /// Brings a connection's object to its end. None when no handler wants to know.
+    fn close(
+        &mut self,
+        reactor: &Bound<'_, Reactor>,
+        token: Token,
+        route: u16,
+        wanted: bool,
+        closed: Closed,
+    ) -> PyResult<Option<Triple>> {
+        let py = reactor.py();
+        let object = reactor.get().take_object(py, token);
+        let failure = reactor.get().take_failure(py, token);
+        let connection = match object {
+            Some(object) => object.into_bound(py),
+            None if wanted => Bound::new(py, Connection::new(self.reactor.clone_ref(py), token))?,
+            None => return Ok(None),
+        };
+        let error = match (failure, closed.reason) {
+            (Some(error), CloseReason::Host) => Some(error),
+            (_, reason) => errors::of_reason(py, reason, &closed.peer)?,
+        };
+        connection.get().closed(&connection, Summary::new(closed))?;
+        if !wanted {
+            connection.get().forget_user_data(&connection);
+            return Ok(None);
+        }
+        if !is_serialized(reactor, route) {
+            self.last = Last::Closing(connection.clone().unbind());
+        }
+        let error = error.unwrap_or_else(|| py.None());
+        Ok(Some((
+            base(route) + ROUTE_CLOSE,
+            connection.into_any().unbind(),
+            error,
+        )))
+    }
+}
+
+/// The number of a route's first event.
+pub(crate) fn base(route: u16) -> u32 {
+    FIRST_ROUTE + u32::from(route) * ROUTE_EVENTS
+}
+
+/// Whether a route's handlers run in worker threads.
+fn is_serialized(reactor: &Bound<'_, Reactor>, route: u16) -> bool {
+    reactor.get().shared.route(route).thread_backlog.is_some()
+}
+
+/// What to call now. None for a timer that was cancelled, and for one that is armed only now.
+fn due(py: Python<'_>, call: PyCall, core: &mut Core) -> Option<(Py<PyAny>, Py<PyAny>)> {
+    match call {
+        PyCall::Posted(function, arguments) => Some((function, arguments.into_any())),
+        PyCall::Due(timer) => {
+            let timer = timer.get();
+            let function = timer.function.clone_ref(py);
+            timer
+                .end()
+                .then(|| (function, timer.arguments.clone_ref(py).into_any()))
+        }
+        PyCall::Arm(timer, posted) => {
+            if timer.get().is_waiting() {
+                let left = timer.get().delay.saturating_sub(posted.elapsed());
+                let number = core.call_later(left, PyCall::Due(timer.clone_ref(py)));
+                timer.get().armed(number);
             }
+            None
         }
     }
 }

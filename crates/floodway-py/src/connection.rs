@@ -138,18 +138,18 @@ impl Connection {
     }
 
     /// The connection is closed: keeps what remains of it.
-    pub(crate) fn closed(&self, slf: &Bound<'_, Self>, summary: Summary) -> PyResult<()> {
-        let summary = Py::new(slf.py(), summary)?.into_any();
-        self.summary.replace(slf.as_any(), Some(summary));
+    pub(crate) fn closed(&self, object: &Bound<'_, Self>, summary: Summary) -> PyResult<()> {
+        let summary = Py::new(object.py(), summary)?.into_any();
+        self.summary.replace(object.as_any(), Some(summary));
         Ok(())
     }
 
-    pub(crate) fn set_user_data_now(&self, slf: &Bound<'_, Self>, value: Option<Py<PyAny>>) {
-        drop(self.user_data.replace(slf.as_any(), value));
+    pub(crate) fn set_user_data_now(&self, object: &Bound<'_, Self>, value: Option<Py<PyAny>>) {
+        drop(self.user_data.replace(object.as_any(), value));
     }
 
-    pub(crate) fn forget_user_data(&self, slf: &Bound<'_, Self>) {
-        self.set_user_data_now(slf, None);
+    pub(crate) fn forget_user_data(&self, object: &Bound<'_, Self>) {
+        self.set_user_data_now(object, None);
     }
 
     /// Ends the connection because a handler raised.

@@ -3,6 +3,10 @@
 //! For readers who come from Python: one file per class, named after it; `src/floodway/_core.pyi` is the contract.
 //! `gate.rs` is the only place that leaves the interpreter, `errors.rs` the only map to Python's exceptions.
 #![deny(unsafe_code)]
+// The docs of exported items are Python docstrings, in Python's terms.
+#![allow(clippy::doc_markdown)]
+// Python hands arguments over; PyO3 wants to receive them so.
+#![allow(clippy::needless_pass_by_value)]
 
 #[cfg(not(unix))]
 compile_error!("Floodway runs on Linux, macOS and the BSDs; on Windows use WSL 2");

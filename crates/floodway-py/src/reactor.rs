@@ -19,7 +19,7 @@ use pyo3::sync::MutexExt;
 use pyo3::types::PyTuple;
 
 use crate::admission::Admission;
-use crate::batch::{Batch, FIRST_ROUTE};
+use crate::batch::{Batch, FIRST_ROUTE, base};
 use crate::clock::FakeClock;
 use crate::connection::Connection;
 use crate::framing::Framing;
@@ -49,11 +49,6 @@ pub(crate) struct Reactor {
 
 /// How long another thread waits for a reactor's answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// A route's number as Python knows it: that of its first event.
-fn event_base(route: u16) -> u32 {
-    FIRST_ROUTE + u32::from(route) * ROUTE_EVENTS
-}
 
 impl Reactor {
     /// The core, if this is the owner's thread and nothing of it is in use: with all messages taken.
@@ -309,7 +304,7 @@ impl Reactor {
             nodelay,
             serialized,
         )?;
-        self.shared.add_route(route).map(event_base).ok_or_else(|| {
+        self.shared.add_route(route).map(base).ok_or_else(|| {
             PyRuntimeError::new_err(format!(
                 "{} has {} routes, the most it can have; share listeners and connectors",
                 self.name,
@@ -429,6 +424,10 @@ impl Reactor {
     }
 
     /// Abort this connection because its handler raised `error`, which `on_close` gets.
+    #[allow(
+        clippy::unused_self,
+        reason = "the connection knows its reactor; Python's side reads better so"
+    )]
     fn fail(&self, py: Python<'_>, connection: &Connection, error: Py<PyAny>) {
         connection.fail(py, error);
     }

@@ -28,6 +28,10 @@ const WAKE_SIGNAL: u64 = Token::new(u32::MAX - 1, 0).to_bits();
 
 /// What a poller says of one descriptor.
 #[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "the bits of an event, each as the kernel sets it"
+)]
 pub(super) struct ReadyFd {
     pub key: u64,
     pub readable: bool,
