@@ -30,6 +30,12 @@ def driver(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(params=["tcp", "unix"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Each transport: an address to listen on."""
+    return "tcp://127.0.0.1:0" if request.param == "tcp" else f"unix://{tmp_path}/s"
+
+
 @pytest.fixture(autouse=True)
 def leaves_nothing_behind() -> Iterator[None]:
     """After each test: no child process, dead or alive, and no new thread that would keep the interpreter alive."""
