@@ -92,6 +92,7 @@ def test_the_blocking_model_answers_in_capitals_too() -> None:
             return None
 
         opened = wait_until(client)
+        assert opened is not None
         with opened:
             opened.sendall(b"one\n")
             assert lines_of(opened, 1) == [b"ONE"]
