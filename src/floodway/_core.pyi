@@ -149,7 +149,7 @@ class Reactor:  # home: floodway.conn.reactor
     def drain(self, idle_seconds: float) -> None:
         """Close idle connections now and busy ones when they become idle; those that never sent a byte get
         `idle_seconds`. Owner thread. Part two of stopping."""
-    def abort_all(self, reason: str) -> None:
+    def abort_all(self) -> None:
         """Abort every connection with ServerStopping. Owner thread. Part three."""
     def close(self) -> None:
         """Close every descriptor without callbacks. After the last poll, or in a forked child, where it only closes."""

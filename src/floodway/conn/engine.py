@@ -318,12 +318,17 @@ class Engine:
 
     def _end(self) -> None:
         """On the attendant's thread, once every other thread has ended."""
-        self._call_on_stop()
-        self._release()
-        self._state = State.STOPPED
-        logger.info("stopped")
-        atexit.unregister(self._stop_at_exit)
-        self._stopped.set()
+        try:
+            self._call_on_stop()
+            self._release()
+        except Exception as error:
+            logger.exception("the engine did not stop in order")
+            self._ending = self._ending or error
+        finally:
+            self._state = State.STOPPED
+            logger.info("stopped")
+            atexit.unregister(self._stop_at_exit)
+            self._stopped.set()
 
     def _call_on_stop(self) -> None:
         while self._started:

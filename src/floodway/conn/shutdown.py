@@ -114,7 +114,7 @@ class Shutdown:
             return
         logger.warning("the grace time is over; connections aborted: %d", left)
         for core in self._owning:
-            core.call_soon(core.abort_all, "the server is stopping")
+            core.call_soon(core.abort_all)
         while left > 0 and self._wait_fewer(left):
             self._progress = time.monotonic()
             left = self._left()
