@@ -51,7 +51,7 @@ def blocks(page: str) -> list[Block]:
     return found
 
 
-def without_blocks(page: str) -> str:
+def without_code(page: str) -> str:
     """The page without fenced blocks and code spans, line numbers kept."""
     page = FENCE.sub(lambda match: "\n" * match[0].count("\n"), page)
     return re.sub(r"`[^`\n]*`", "", page)
@@ -71,7 +71,7 @@ def programs(page: str) -> list[tuple[int, str]]:
 
 def links(page: str) -> list[str]:
     """Targets of links and pictures."""
-    text = without_blocks(page)
+    text = without_code(page)
     inline = re.findall(r"\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)", text)
     references = re.findall(r"^\[[^\]]+\]:\s*<?(\S+?)>?(?:\s|$)", text, re.MULTILINE)
     html = re.findall(r"(?:src|href|srcset)=\"([^\"]+)\"", text)

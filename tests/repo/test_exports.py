@@ -57,7 +57,9 @@ def test_a_public_name_is_documented(name: str) -> None:
         bare = [
             f"{name}.{member}"
             for member, function in inspect.getmembers(value, _is_documentable)
-            if not member.startswith("_") and not (inspect.getdoc(function) or "").strip()
+            if not member.startswith("_")
+            and not hasattr(OSError, member)
+            and not (inspect.getdoc(function) or "").strip()
         ]
         assert bare == []
 
@@ -71,11 +73,11 @@ def test_a_public_class_states_its_threading_promise(name: str) -> None:
     assert re.search(r"\bthreads?\b", inspect.getdoc(cls) or ""), f"which threads may use floodway.{name}?"
 
 
-@pytest.mark.parametrize("name", PUBLIC)
-def test_a_public_name_is_found_in_the_docs(name: str) -> None:
-    assert re.search(rf"`[^`]*\b{name}\b|\b{name}\(|floodway\.{name}\b", _documentation()), (
-        f"neither README nor docs/ mention {name}"
-    )
+def test_public_names_are_found_in_the_docs() -> None:
+    """README or docs/ mention each of them as code."""
+    pages = _documentation()
+    unmentioned = [name for name in PUBLIC if not re.search(rf"`[^`]*\b{name}\b|\b{name}\(|floodway\.{name}\b", pages)]
+    assert unmentioned == []
 
 
 def test_the_reference_lists_the_public_names() -> None:
