@@ -18,9 +18,9 @@
 //! joining, cutting or sharing buffers moves 16-byte slices and no payload.
 //!
 //! # Cost
-//! 80 bytes; the chain takes memory from its first slice on. A receive, a `next` within one block
-//! and an `append` cost the same at any size. `gather` copies once; its result lies in one block,
-//! so asking again copies nothing.
+//! 80 bytes; the chain takes memory from its first slice on. A receive and a `next` within one block
+//! cost the same at any size, an `append` moves 16 bytes a slice. `gather` copies once; its result
+//! lies in one block, so asking again copies nothing.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -204,7 +204,8 @@ enum Operation {
 
 fn operation() -> impl Strategy<Value = Operation> {
     use Operation::*;
-    let n = || prop_oneof![4 => 0_usize..50, 1 => 0_usize..100_000];
+    let n =
+        || prop_oneof![4 => 0_usize..50, 1 => 0_usize..if cfg!(miri) { 10_000 } else { 150_000 }];
     let pieces = prop::collection::vec(repetitive(5), 0..4);
     prop_oneof![
         2 => small_or_large().prop_map(Write),

@@ -102,6 +102,7 @@ fn releasing_twice_is_noticed() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "thousands of slots take Miri a quarter of an hour")]
 fn slots_never_move() {
     let table = SlotTable::new();
     let first: *const SharedSlot = table.shared(table.reserve().unwrap().slot);

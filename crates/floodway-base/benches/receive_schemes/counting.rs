@@ -12,8 +12,8 @@ pub fn live_bytes() -> usize {
 
 pub struct CountingAllocator;
 
-// SAFETY: both methods pass their arguments on to the system's allocator, and counting does not
-// allocate. The other methods of the trait are built on these two.
+// SAFETY: all methods pass their arguments on to the system's allocator, and counting does not
+// allocate. The one that is missing is built on `alloc`.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LIVE_BYTES.fetch_add(layout.size(), Ordering::Relaxed);
@@ -25,5 +25,12 @@ unsafe impl GlobalAlloc for CountingAllocator {
         LIVE_BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller's promises are the ones asked for.
         unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        LIVE_BYTES.fetch_add(new_size, Ordering::Relaxed);
+        LIVE_BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promises are the ones asked for.
+        unsafe { System.realloc(pointer, layout, new_size) }
     }
 }

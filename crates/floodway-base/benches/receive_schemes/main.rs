@@ -48,20 +48,18 @@ use scheme::Scheme;
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-fn time<S: Scheme>(criterion: &mut Criterion) {
-    for load in [SMALL_ECHO, HALF_FRAMES, BURST] {
-        let mut group = criterion.benchmark_group(load.name);
-        group.throughput(Throughput::Bytes(load.total_bytes() as u64));
-        let stream = load.stream();
-        let mut scheme = S::new(load.connections);
-        group.bench_function(BenchmarkId::from_parameter(S::NAME), |bencher| {
-            bencher.iter(|| load.run(&mut scheme, &stream));
-        });
-    }
+fn time<S: Scheme>(criterion: &mut Criterion, load: Load) {
+    let mut group = criterion.benchmark_group(load.name);
+    group.throughput(Throughput::Bytes(load.total_bytes() as u64));
+    let stream = load.stream();
+    let mut scheme = S::new(load.connections);
+    group.bench_function(BenchmarkId::from_parameter(S::NAME), |bencher| {
+        bencher.iter(|| load.run(&mut scheme, &stream));
+    });
 }
 
 fn report_memory<S: Scheme>() {
-    let load = Load { ..BURST };
+    let load = BURST;
     let stream = load.stream();
     let before = live_bytes();
     let mut scheme = S::new(load.connections);
@@ -83,11 +81,14 @@ fn all(criterion: &mut Criterion) {
     report_memory::<FixedArea>();
     report_memory::<Rings>();
     report_memory::<LinkBuffers>();
-    time::<AllocationPerRead>(criterion);
-    time::<PooledBorrow>(criterion);
-    time::<FixedArea>(criterion);
-    time::<Rings>(criterion);
-    time::<LinkBuffers>(criterion);
+    // Load by load, so that what is compared is measured within the same minute.
+    for load in [SMALL_ECHO, HALF_FRAMES, BURST] {
+        time::<AllocationPerRead>(criterion, load);
+        time::<PooledBorrow>(criterion, load);
+        time::<FixedArea>(criterion, load);
+        time::<Rings>(criterion, load);
+        time::<LinkBuffers>(criterion, load);
+    }
 }
 
 criterion_group!(benches, all);
