@@ -40,7 +40,7 @@ REGISTRY_SETTINGS = re.compile(
     re.MULTILINE,
 )
 
-# Files with `unsafe`, beside the two crates that exist to hold it. Each of them allows it by attribute, with its reason.
+# Files with `unsafe`, beside the two crates that exist to hold it. Each allows it by attribute, with its reason.
 UNSAFE_MAY_STAND_IN = [
     "crates/floodway-base/*",
     "crates/floodway-sys/*",
