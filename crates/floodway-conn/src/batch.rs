@@ -238,6 +238,5 @@ impl<H: Host> Reactor<H> {
             self.ready.push_back(interrupted);
         }
         self.connections_left = 0;
-        self.save_area();
     }
 }

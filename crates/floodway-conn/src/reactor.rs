@@ -8,7 +8,8 @@
 //! # Invariants
 //! - Everything here belongs to one thread. Others reach it through `Shared` only.
 //! - A connection with something for Python is on the ready list once; one that changed is on the touched list once.
-//! - The receive area is valid until the next wait: `end_batch` moves what nobody consumed.
+//! - The receive area is valid until the next wait, of which one poll may make several: `wait` first moves what
+//!   nobody consumed.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -354,6 +355,7 @@ impl<H: Host> Reactor<H> {
 
     fn wait(&mut self, timeout: Option<Duration>) -> Result<Waited, Errno> {
         self.shared.stats.waits.add(1);
+        self.save_area();
         let mut view = View {
             connections: &mut self.connections,
             acceptors: &self.acceptors,
