@@ -61,13 +61,18 @@ impl<H: Host> Reactor<H> {
             Some(slot) => slot.marks.clear(Marks::TOUCHED),
             None => return,
         }
-        if !self.flush(index, token) || !self.end_if_done(index, token) {
+        if !self.flush(index, token) {
             return;
         }
+        // Before the question whether all is done: reading may go on once output was flushed, and a batch that was
+        // full has left frames that nobody has looked for yet.
         self.apply_water_marks(index, token);
+        self.look(index);
+        if !self.end_if_done(index, token) {
+            return;
+        }
         self.apply_interest(index, token);
         self.apply_timer(index);
-        self.look(index);
         let Some((slot, Some(active))) = self.connections.parts(index) else {
             return;
         };
