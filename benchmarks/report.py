@@ -140,7 +140,7 @@ def _conditions(result: Result) -> str:
     if flood:
         text += f", beside {flood.connections} sending {flood.size:,} bytes at a time at full speed"
     if result.scenario.work:
-        text += f", {result.scenario.work * 1e6:.0f} µs of Python for each message"
+        text += f", {result.scenario.work * 1e6:.0f} µs of Python ({result.additions} additions) for each message"
     return f"{text}; {_rounds(result)} rounds."
 
 

@@ -93,12 +93,14 @@ class Runner:
             gave_up_waiting=False,
             skipped=skipped,
         )
+        if any(peer.computes for peer in taking_part):
+            result.additions = self._work(scenario)
         self._console.rule(f"{scenario.name}: {escape(scenario.title)}")
         for round_number in range(1, self._repetitions + 1):
             if taking_part:
                 patience.wait_quiet()
             for peer in taking_part:
-                repetition = measure(scenario, peer, round_number, cores, additions=self._work(scenario, peer))
+                repetition = measure(scenario, peer, round_number, cores, additions=result.additions)
                 result.repetitions.append(repetition)
                 self._console.print(_progress(scenario, peer, repetition))
         result.waited_for_quiet, result.gave_up_waiting = round(patience.waited, 1), patience.gave_up
@@ -113,8 +115,8 @@ class Runner:
         taking_part, skipped = [], {}
         for name in scenario.peers:
             if self._only_peers and name not in self._only_peers:
-                skipped[name] = "not asked for (--peer)"
-            elif impossible:
+                continue
+            if impossible:
                 skipped[name] = "; ".join(impossible)
             elif reason := self._prepare(name):
                 skipped[name] = reason
@@ -138,9 +140,9 @@ class Runner:
             versions |= self._versions[peer.name]
         return versions
 
-    def _work(self, scenario: Scenario, peer: Peer) -> int:
+    def _work(self, scenario: Scenario) -> int:
         """The additions of one message. Calibrated once, so that all peers of the cell do the same work."""
-        if scenario.work is None or not peer.computes:
+        if scenario.work is None:
             return 0
         if scenario.work not in self._additions:
             self._additions[scenario.work] = calibrate(os.environ[FREE_THREADED], scenario.work)

@@ -34,6 +34,7 @@ class Result:
     cores: Mapping[str, Any]  # Any: lists of cores and a flag
     waited_for_quiet: float
     gave_up_waiting: bool
+    additions: int = 0  # the work of one message, as calibrated
     skipped: dict[str, str] = field(default_factory=dict)  # peer -> reason
     repetitions: list[Repetition] = field(default_factory=list)
 

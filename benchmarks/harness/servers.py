@@ -137,8 +137,11 @@ def calibrate(python: str, seconds: float) -> int:
         "    for i in range(additions):\n"
         "        total += i\n"
         "def once():\n"
-        "    began = time.perf_counter(); work(100_000); return time.perf_counter() - began\n"
-        "print(min(once() for _ in range(30)))\n"
+        "    began = time.thread_time()\n"
+        "    for _ in range(100):\n"
+        "        work(1_000)\n"  # about as many as a message gets: a larger sum would need larger integers
+        "    return time.thread_time() - began\n"
+        "print(min(once() for _ in range(50)))\n"
     )
     best = float(_output((python, "-c", program), ROOT))
     return max(1, round(seconds / best * 100_000))

@@ -12,7 +12,7 @@ NOTHING = "–"
 
 
 def cell_rows(result: Result) -> tuple[Row, list[Row]]:
-    """Heading and rows of one cell: a row for each peer, also for those that were skipped."""
+    """Heading and rows of one cell: a row for each peer that was asked for, also for those that were skipped."""
     scenario = result.scenario
     metric = METRICS[scenario.metric]
     baseline = result.labels.get(scenario.baseline, scenario.baseline)
@@ -30,6 +30,8 @@ def cell_rows(result: Result) -> tuple[Row, list[Row]]:
         label = result.labels.get(peer, peer)
         summary = summaries.get(peer)
         main = summary.metrics.get(scenario.metric) if summary else None
+        if summary is None and peer not in result.skipped:
+            continue  # --peer left it out
         if summary is None or main is None:
             rows.append([label, "skipped" if summary is None else "failed", *[NOTHING] * (len(heading) - 2)])
             continue
