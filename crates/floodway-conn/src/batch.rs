@@ -204,7 +204,7 @@ impl<H: Host> Reactor<H> {
                 else {
                     return Next::Nothing;
                 };
-                return Next::Buffer(buffer);
+                return Next::Buffer(*buffer);
             }
             let start = match active.input {
                 Input::Area { start, .. } | Input::Own { start, .. } => start,

@@ -81,7 +81,7 @@ pub(crate) struct Slot {
 }
 
 const _: () = assert!(
-    size_of::<Option<Slot>>() + size_of::<floodway_base::SharedSlot>() <= 68,
+    size_of::<Option<Slot>>() + size_of::<floodway_base::SharedSlot>() <= 60,
     "a million connections pay for this"
 );
 
@@ -123,7 +123,7 @@ pub(crate) enum Input {
         start: u32,
     },
     /// In the buffer that the handler consumes.
-    Chain(LinkBuffer),
+    Chain(Box<LinkBuffer>),
 }
 
 impl Input {
@@ -269,8 +269,6 @@ pub(crate) struct Active<P> {
     pub held: bool,
     /// A worker thread is handling an event: the next one waits.
     pub busy: bool,
-    /// While opening: addresses to try if this one does not answer, the next one last.
-    pub fallbacks: Vec<SocketAddress>,
     /// While opening or lingering: the tick at which that ends.
     pub deadline: Option<u32>,
     /// The tick at which pending output last made progress, and the bytes the peer had not acknowledged then.
@@ -297,7 +295,6 @@ impl<P: Payload> Active<P> {
             finishing: false,
             held: false,
             busy: false,
-            fallbacks: Vec::new(),
             deadline: None,
             output_progress: 0,
             unacknowledged: 0,
@@ -319,5 +316,30 @@ impl<P: Payload> Active<P> {
             && !self.busy
             && self.deadline.is_none()
             && self.closed.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Bytes;
+
+    impl AsRef<[u8]> for Bytes {
+        fn as_ref(&self) -> &[u8] {
+            &[]
+        }
+    }
+
+    impl Payload for Bytes {}
+
+    #[test]
+    fn a_busy_connection_costs_little_more_than_its_queues() {
+        assert!(
+            size_of::<Active<Bytes>>() <= 176,
+            "{}",
+            size_of::<Active<Bytes>>()
+        );
     }
 }

@@ -11,13 +11,13 @@
 //! - The receive area is valid until the next wait, of which one poll may make several: `wait` first moves what
 //!   nobody consumed.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use floodway_base::{BlockPool, Slab, TimerId, TimerWheel, Token, limits as base_limits};
-use floodway_sys::{Errno, Waker};
+use floodway_sys::{Errno, SocketAddress, Waker};
 
 use crate::acceptor::{Acceptor, Newcomer};
 use crate::admission::Admission;
@@ -120,7 +120,8 @@ impl<H: Host> Sockets for View<'_, H> {
         if buffered {
             let (slot, active) = self.connections.busy(token.slot)?;
             if matches!(active.input, Input::Empty) {
-                active.input = Input::Chain(floodway_base::LinkBuffer::new(self.pool.clone()));
+                let buffer = floodway_base::LinkBuffer::new(self.pool.clone());
+                active.input = Input::Chain(Box::new(buffer));
             }
             return Some(Target {
                 fd: slot.socket.as_ref()?.as_fd(),
@@ -173,6 +174,8 @@ pub struct Reactor<H: Host> {
     pub(crate) pool: BlockPool,
     /// Payloads that were sent, for `take_spent`.
     pub(crate) spent: Vec<H::Payload>,
+    /// Of connections that are being opened: addresses to try if this one does not answer, the next one last.
+    pub(crate) fallbacks: HashMap<u32, Vec<SocketAddress>>,
     pub(crate) clock: Clock,
     pub(crate) now: u32,
     pub(crate) draining: Option<crate::settle::Drain>,
@@ -235,6 +238,7 @@ impl<H: Host> Reactor<H> {
             timer_serial: 0,
             pool: BlockPool::new(base_limits::POOL_IDLE_BYTES),
             spent: Vec::new(),
+            fallbacks: HashMap::new(),
             clock,
             now,
             draining: None,

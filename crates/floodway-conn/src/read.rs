@@ -255,7 +255,7 @@ impl<H: Host> Reactor<H> {
                         let bytes = other.bytes(self.driver.area());
                         copied = bytes.len();
                         buffer.write(bytes);
-                        Input::Chain(buffer)
+                        Input::Chain(Box::new(buffer))
                     }
                 };
             }
@@ -320,9 +320,9 @@ impl<H: Host> Reactor<H> {
             return;
         }
         active.scanned = buffer.len() as u32;
-        let newer = std::mem::replace(&mut active.input, Input::Chain(buffer));
+        let newer = std::mem::replace(&mut active.input, Input::Chain(Box::new(buffer)));
         match (&mut active.input, newer) {
-            (Input::Chain(buffer), Input::Chain(newer)) => buffer.append(newer),
+            (Input::Chain(buffer), Input::Chain(newer)) => buffer.append(*newer),
             (Input::Chain(buffer), newer) if newer.len() > 0 => {
                 buffer.write(newer.bytes(self.driver.area()));
             }

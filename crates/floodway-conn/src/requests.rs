@@ -204,9 +204,7 @@ impl<H: Host> Reactor<H> {
             return;
         }
         addresses.reverse();
-        if let Some((_, active)) = self.connections.busy(token.slot) {
-            active.fallbacks = addresses;
-        }
+        self.fallbacks.insert(token.slot, addresses);
         self.connect_next(token.slot, Errno::ADDRNOTAVAIL);
     }
 
@@ -216,13 +214,13 @@ impl<H: Host> Reactor<H> {
             return;
         };
         loop {
-            let Some((slot, active)) = self.connections.busy(index) else {
+            let Some(slot) = self.connections.slots.get_mut(index) else {
                 return;
             };
             if let Some(failed) = slot.socket.take() {
                 self.driver.close(failed.as_fd());
             }
-            let Some(address) = active.fallbacks.pop() else {
+            let Some(address) = self.fallbacks.get_mut(&index).and_then(Vec::pop) else {
                 return self.retire(index, CloseReason::System(errno));
             };
             match self.begin_connect(index, token, address) {
@@ -256,6 +254,7 @@ impl<H: Host> Reactor<H> {
         let Some((slot, active)) = self.connections.busy(index) else {
             return;
         };
+        self.fallbacks.remove(&index);
         slot.state = State::Open;
         slot.progress = now;
         let shared = self.shared.slots.shared(index);

@@ -32,6 +32,9 @@ pub(crate) mod control {
     pub const HAS_OBJECT: u32 = 1 << 4;
     /// `Override` has something for this connection.
     pub const OVERRIDE: u32 = 1 << 5;
+    /// Where the number of the state begins, and its bits.
+    pub const STATE_SHIFT: u32 = 8;
+    pub const STATE: u32 = 0xF << STATE_SHIFT;
     /// Where the route's number begins.
     pub const ROUTE_SHIFT: u32 = 16;
 }
@@ -312,10 +315,12 @@ impl<H: Host> Shared<H> {
 
     /// Notes where a connection is in its life. Owner.
     pub(crate) fn publish_state(&self, slot: u32, state: State) {
-        self.slots
-            .shared(slot)
-            .state
-            .store(state as u32, Ordering::Release);
+        // In one step: another thread must not see a state in between. It always succeeds.
+        let _ = self.slots.shared(slot).control.fetch_update(
+            Ordering::AcqRel,
+            Ordering::Acquire,
+            |word| Some(word & !control::STATE | (state as u32) << control::STATE_SHIFT),
+        );
     }
 
     /// What any thread may read of a connection. It is of this connection if it is live before and after.
@@ -337,7 +342,7 @@ impl<H: Host> Shared<H> {
 
     /// Where a live connection is in its life.
     pub fn state(&self, token: Token) -> State {
-        match self.slots.shared(token.slot).state.load(Ordering::Acquire) {
+        match (self.control(token) & control::STATE) >> control::STATE_SHIFT {
             0 => State::Opening,
             1 => State::Open,
             2 => State::Closing,
