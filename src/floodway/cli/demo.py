@@ -22,8 +22,8 @@ from floodway.cli.load import milliseconds, run
 from floodway.conn.stats import LoadReport
 
 RATE: Final = 10_000
-IDLE_SECONDS: Final = 1.5
-PHASE_SECONDS: Final = 4.0
+IDLE_SECONDS: Final = 1.0
+PHASE_SECONDS: Final = 3.0
 MESSAGE_BYTES: Final = 64
 READY_SECONDS: Final = 10.0
 END_SECONDS: Final = 3.0
@@ -31,7 +31,7 @@ END_SECONDS: Final = 3.0
 Server = Literal["floodway", "asyncio"]
 COMMANDS: Final[dict[Server, list[str]]] = {
     "floodway": ["-m", "floodway", "serve", "floodway.app.echo:Echo", "fd://{fd}", "--log-level", "warning",
-                 "--max-connections", "none", "--backlog", "65535", "--grace", "0"],
+                 "--max-connections", "none", "--backlog", "65535", "--grace", "2"],
     "asyncio": ["-m", "floodway.cli.asyncio_echo", "{fd}"],
 }  # fmt: skip
 

@@ -1,10 +1,11 @@
 """`floodway load ADDRESS`: the native load generator, and how its report is printed."""
 
 import json
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Literal
+from typing import Final, Literal
 
 import click
 
@@ -14,6 +15,9 @@ from floodway.base.address import IpAddress, TcpAddress, UnixAddress, parse
 from floodway.conn.stats import LoadReport
 
 __all__ = ["lines", "load", "milliseconds", "run", "socket_address"]
+
+
+KNOCK_SECONDS: Final = 5.0
 
 
 class Rate(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.4
@@ -56,6 +60,7 @@ def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
     platform.raise_descriptor_limit()
     try:
         target = socket_address(address)
+        _knock(target)
         report = run(
             target,
             connections=connections,
@@ -69,7 +74,7 @@ def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     except OSError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(f"{address}: {error.strerror or error}") from error
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     print(json.dumps(asdict(report)) if as_json else "\n".join(lines(report)))
@@ -85,6 +90,14 @@ def socket_address(text: str) -> IpAddress | str:
     if isinstance(address, UnixAddress):
         return address.socket_address
     raise ValueError(f"{text} cannot be connected to; write tcp://host:port or unix:///path")
+
+
+def _knock(target: IpAddress | str) -> None:
+    """Connect once, so that an address where nobody answers is an OSError that says why."""
+    family = socket.AF_UNIX if isinstance(target, str) else socket.AF_INET6 if ":" in target[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as visitor:
+        visitor.settimeout(KNOCK_SECONDS)
+        visitor.connect(target)
 
 
 def lines(report: LoadReport) -> list[str]:

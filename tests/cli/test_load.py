@@ -1,0 +1,73 @@
+"""`floodway load` against an engine of ours: the report, as text and as JSON, and what it says when nobody answers."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import fields, replace
+
+import pytest
+from click.testing import CliRunner
+
+import floodway
+from floodway.app.echo import Echo
+from floodway.cli.load import lines
+from floodway.cli.main import main
+from floodway.conn.stats import LoadReport
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    with floodway.Engine(Echo(), "tcp://127.0.0.1:0") as engine:
+        yield str(engine.addresses[0])
+
+
+def test_the_report_has_every_field(address: str) -> None:
+    arguments = ["load", address, "--connections", "4", "--seconds", "0.3", "--pid", str(os.getpid()), "--json"]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.output)
+    assert set(report) == {field.name for field in fields(LoadReport)}
+    assert (report["connected"], report["failed"], report["corrupt_bytes"]) == (4, 0, 0)
+    assert report["messages"] > 0
+    assert report["cpu_per_message"] > 0
+
+
+def test_the_report_is_readable(address: str) -> None:
+    done = CliRunner().invoke(main, ["load", address, "--connections", "4", "--seconds", "0.3", "--rate", "100"])
+    assert done.exit_code == 0, done.output
+    assert "4 open, 0 failed" in done.output
+    assert "p99.9" in done.output
+
+
+def test_an_idle_load_is_not_judged(address: str) -> None:
+    done = CliRunner().invoke(main, ["load", address, "--connections", "4", "--seconds", "0.1", "--mode", "idle"])
+    assert done.exit_code == 0, done.output
+    assert "latency" not in done.output
+
+
+def test_where_nobody_answers_it_says_why() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    done = CliRunner().invoke(main, ["load", address])
+    assert (done.exit_code, done.output) == (1, f"Error: {address}: Connection refused\n")
+
+
+@pytest.mark.parametrize("arguments", [["127.0.0.1:80"], ["tcp://127.0.0.1:80", "--rate", "fast"], ["fd://3"]])
+def test_wrong_usage_has_exit_code_2(arguments: list[str]) -> None:
+    assert CliRunner().invoke(main, ["load", *arguments]).exit_code == 2
+
+
+def test_corruption_and_a_late_generator_are_said() -> None:
+    report = LoadReport(
+        connected=1, failed=0, broken=2, connects_per_second=1.0, messages=9, messages_per_second=9.0, unanswered=0,
+        p50=0.001, p90=0.001, p99=0.002, p999=0.002, max=0.003, lateness_p99=0.0019, per_connection_min=9,
+        per_connection_mean=9.0, per_connection_max=9, fair=None, verdict="not judged", corrupt_bytes=7,
+        server_cpu_seconds=None, cpu_per_message=None, server_rss_before=None, server_rss_with_connections=None,
+        server_rss_end=None, generator_cpu_per_message=None,
+    )  # fmt: skip
+    text = "\n".join(lines(report))
+    assert "7 bytes came back other than they were sent" in text
+    assert "it was the limit" in text
+    assert "2 connections ended before the run did" in text
+    assert "it was the limit" not in "\n".join(lines(replace(report, lateness_p99=0.0001)))
