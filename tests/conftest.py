@@ -9,10 +9,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
+
+import floodway
 
 # A skip is a fact about the machine, and CI runs on one that we know: there it fails, unless its reason starts so.
 ALLOWED_SKIP = "not on this platform"
@@ -34,6 +37,18 @@ def driver(request: pytest.FixtureRequest) -> str:
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Each transport: an address to listen on."""
     return "tcp://127.0.0.1:0" if request.param == "tcp" else f"unix://{tmp_path}/s"
+
+
+@pytest.fixture(params=["tcp-epoll", "unix-portable"])
+def engine_with(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., floodway.Engine]:
+    """`Engine` on each transport and each driver once: `engine_with(handler, **options)`."""
+    transport, driver = request.param.split("-")
+    address = "tcp://127.0.0.1:0" if transport == "tcp" else f"unix://{tmp_path}/s"
+    return partial(_engine, address=address, driver=driver)
+
+
+def _engine(handler: floodway.Handler[Any], *, address: str, **options: Any) -> floodway.Engine:
+    return floodway.Engine(handler, address, **options)
 
 
 @pytest.fixture(autouse=True)

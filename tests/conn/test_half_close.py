@@ -9,7 +9,7 @@ import pytest
 
 import floodway
 from tests.helpers.journal import Echo, Journal
-from tests.helpers.models import MODELS
+from tests.helpers.models import MODELS, MakeEngine
 from tests.helpers.peers import converse, dial, dial_many, read_exactly, read_to_end
 from tests.helpers.waiting import wait_until
 
@@ -36,11 +36,11 @@ class Answer(Journal):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_200_small_requests_that_end_at_once_are_answered(model: str, address: str, driver: Any) -> None:
+def test_200_small_requests_that_end_at_once_are_answered(model: str, engine_with: MakeEngine) -> None:
     payloads = [b"request %d" % number for number in range(200)]
     handler = Echo()
     with (
-        floodway.Engine(handler, address, driver=driver, **MODELS[model]) as engine,
+        engine_with(handler, **MODELS[model]) as engine,
         dial_many(engine, len(payloads)) as peers,
     ):
         assert converse(peers, payloads, finish=True) == payloads
@@ -48,21 +48,21 @@ def test_200_small_requests_that_end_at_once_are_answered(model: str, address: s
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_8_mib_that_end_at_once_are_answered(model: str, address: str, driver: Any) -> None:
+def test_8_mib_that_end_at_once_are_answered(model: str, engine_with: MakeEngine) -> None:
     payload = random.Random(1).randbytes(8 * MIB)
     handler = Echo()
-    with floodway.Engine(handler, address, driver=driver, **MODELS[model]) as engine, dial(engine) as peer:
+    with engine_with(handler, **MODELS[model]) as engine, dial(engine) as peer:
         assert converse([peer], [payload], finish=True) == [payload]
         assert handler.wait_closed() == [None]
 
 
 @pytest.mark.parametrize("size", [300 * KIB, 4 * MIB])
 @pytest.mark.parametrize("model", MODELS)
-def test_output_pending_at_a_half_close_arrives(size: int, model: str, address: str, driver: Any) -> None:
+def test_output_pending_at_a_half_close_arrives(size: int, model: str, engine_with: MakeEngine) -> None:
     """Of 300 KiB the kernel takes all at once although they are above the high-water mark; of 4 MiB it does not."""
     answer = random.Random(2).randbytes(size)
     handler = Answer(answer)
-    with floodway.Engine(handler, address, driver=driver, **MODELS[model]) as engine, dial(engine) as peer:
+    with engine_with(handler, **MODELS[model]) as engine, dial(engine) as peer:
         peer.sendall(b"go")
         peer.shutdown(socket.SHUT_WR)
         (conn,) = handler.wait_opened()
@@ -71,7 +71,7 @@ def test_output_pending_at_a_half_close_arrives(size: int, model: str, address: 
         assert handler.wait_closed() == [None]
 
 
-def test_a_half_close_does_not_cut_a_batch_short(address: str, driver: Any) -> None:
+def test_a_half_close_does_not_cut_a_batch_short(engine_with: MakeEngine) -> None:
     """Three times as many lines as fit into a batch, and the FIN behind them."""
     lines = [b"%d" % number for number in range(300)]
 
@@ -82,13 +82,13 @@ def test_a_half_close_does_not_cut_a_batch_short(address: str, driver: Any) -> N
             conn.write_frame(data)
 
     handler = Lines()
-    with floodway.Engine(handler, address, driver=driver, max_batch=100) as engine, dial(engine) as peer:
+    with engine_with(handler, max_batch=100) as engine, dial(engine) as peer:
         peer.sendall(b"".join(line + b"\n" for line in lines))
         peer.shutdown(socket.SHUT_WR)
         assert read_to_end(peer).split() == lines
 
 
-def test_input_of_a_paused_connection_is_delivered_after_the_end(address: str, driver: Any) -> None:
+def test_input_of_a_paused_connection_is_delivered_after_the_end(engine_with: MakeEngine) -> None:
     class Paused(Echo):
         def on_open(self, conn: floodway.Connection) -> None:
             if not self.opened:
@@ -97,7 +97,7 @@ def test_input_of_a_paused_connection_is_delivered_after_the_end(address: str, d
 
     handler = Paused()
     payload = random.Random(3).randbytes(200 * KIB)
-    with floodway.Engine(handler, address, driver=driver) as engine, dial(engine) as peer:
+    with engine_with(handler) as engine, dial(engine) as peer:
         (conn,) = handler.wait_opened()
         sender = threading.Thread(target=_send_and_finish, args=(peer, payload))
         sender.start()
@@ -109,11 +109,11 @@ def test_input_of_a_paused_connection_is_delivered_after_the_end(address: str, d
         wait_until(lambda: (conn, None) in handler.closed)
 
 
-def test_close_with_unread_input_still_delivers_the_answer(address: str, driver: Any) -> None:
+def test_close_with_unread_input_still_delivers_the_answer(engine_with: MakeEngine) -> None:
     """Closing a socket with input in it would send RST, which destroys the answer on its way."""
     answer = random.Random(4).randbytes(100 * KIB)
     handler = Answer(answer, close=True)
-    with floodway.Engine(handler, address, driver=driver) as engine, dial(engine) as peer:
+    with engine_with(handler) as engine, dial(engine) as peer:
         sender = threading.Thread(target=peer.sendall, args=(bytes(700 * KIB),))
         sender.start()
         wait_until(lambda: handler.opened and handler.opened[0].is_closed)
@@ -144,7 +144,7 @@ def test_a_closing_connection_discards_no_more_than_a_mebibyte(driver: Any) -> N
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_other_direction_stays_open_after_write_eof(model: str, address: str, driver: Any) -> None:
+def test_the_other_direction_stays_open_after_write_eof(model: str, engine_with: MakeEngine) -> None:
     class Farewell(Journal):
         def __init__(self) -> None:
             super().__init__()
@@ -159,7 +159,7 @@ def test_the_other_direction_stays_open_after_write_eof(model: str, address: str
             self.heard += data
 
     handler = Farewell()
-    with floodway.Engine(handler, address, driver=driver, **MODELS[model]) as engine, dial(engine) as peer:
+    with engine_with(handler, **MODELS[model]) as engine, dial(engine) as peer:
         assert read_to_end(peer) == b"bye"
         (conn,) = handler.opened
         assert conn.state == "half-closed"
@@ -172,14 +172,14 @@ def test_the_other_direction_stays_open_after_write_eof(model: str, address: str
         assert handler.heard == b"and " * 50_000 + b"goodbye"
 
 
-def test_a_half_closed_peer_is_still_pushed_to(address: str, driver: Any) -> None:
+def test_a_half_closed_peer_is_still_pushed_to(engine_with: MakeEngine) -> None:
     class Paused(Journal):
         def on_open(self, conn: floodway.Connection) -> None:
             conn.pause_reading()
             super().on_open(conn)
 
     handler = Paused()
-    with floodway.Engine(handler, address, driver=driver) as engine, dial(engine) as peer:
+    with engine_with(handler) as engine, dial(engine) as peer:
         peer.shutdown(socket.SHUT_WR)
         (conn,) = handler.wait_opened()
         conn.write(b"news")
@@ -189,10 +189,10 @@ def test_a_half_closed_peer_is_still_pushed_to(address: str, driver: Any) -> Non
         assert read_to_end(peer) == b"more"
 
 
-def test_a_half_closed_connection_with_pending_output_does_not_spin(address: str, driver: Any) -> None:
+def test_a_half_closed_connection_with_pending_output_does_not_spin(engine_with: MakeEngine) -> None:
     """Level-triggered polling reports the end of input again and again, unless the interest in it is dropped."""
     handler = Answer(bytes(4 * MIB))
-    with floodway.Engine(handler, address, driver=driver) as engine, dial(engine, receive_buffer=8 * KIB) as peer:
+    with engine_with(handler) as engine, dial(engine, receive_buffer=8 * KIB) as peer:
         peer.sendall(b"go")
         peer.shutdown(socket.SHUT_WR)
         (conn,) = handler.wait_opened()

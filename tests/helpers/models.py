@@ -1,8 +1,12 @@
 """The engines that tests run everything on, as parameters."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import floodway
+
+MakeEngine: TypeAlias = Callable[..., floodway.Engine]
+"""`Engine` with the address and the driver given already; takes the handler and further options."""
 
 # Any: the values are options of Engine, each of its own type.
 MODELS: dict[str, dict[str, Any]] = {

@@ -26,10 +26,14 @@ def dial(engine: floodway.Engine, index: int = 0, *, receive_buffer: int | None 
     else:
         target = address.socket_address
     peer = socket.socket(family, socket.SOCK_STREAM)
-    if receive_buffer is not None:
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    peer.settimeout(PATIENCE_SECONDS)
-    peer.connect(target)
+    try:
+        if receive_buffer is not None:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        peer.settimeout(PATIENCE_SECONDS)
+        peer.connect(target)
+    except OSError:
+        peer.close()
+        raise
     return peer
 
 
