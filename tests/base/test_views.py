@@ -485,7 +485,7 @@ def test_release_races_with_exports() -> None:
         with pytest.raises(ValueError, match=RELEASED):
             memoryview(view)
 
-    for _ in range(50):
+    for _ in range(20):
         race(view_of(data))
 
 
@@ -510,7 +510,7 @@ def test_commit_races_with_exports() -> None:
         assert bytes(view) == seen
         assert set(seen) <= set(b"\x0012")
 
-    for _ in range(50):
+    for _ in range(20):
         buffer = LinkBuffer()
         race(buffer, buffer.reserve(5000))
 
