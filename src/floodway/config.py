@@ -115,7 +115,7 @@ def sort_options(
     Raises TypeError for a name that none of them has, with the nearest that exists.
     """
     groups = [{field.name for field in fields(group)} for group in (EngineOptions, ListenerOptions, Limits)]
-    reject_unknown(given, set().union(*groups), owner)
+    reject_unknown(given, {name for names in groups for name in names}, owner)
     engine, listener, limit = ({name: value for name, value in given.items() if name in names} for names in groups)
     return (
         EngineOptions(**cast("EngineFields", engine)),

@@ -17,7 +17,7 @@ class ConnectionClosed(OSError):
     `reason` is the short name under which `stats()` counts it, such as `"idle_timeout"`.
     """
 
-    reason = "closed"
+    reason: str = "closed"
 
     def __init__(self, message: str = "the connection is closed", reason: str | None = None) -> None:
         super().__init__(message)

@@ -7,6 +7,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from typing import Final
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -43,15 +44,21 @@ class Throttle:
             return held_back
 
     def log(
-        self, logger: logging.Logger, level: int, message: str, *args: object, error: BaseException | None = None
+        self,
+        logger: logging.Logger,
+        level: int,
+        message: str,
+        *args: object,
+        error: BaseException | None = None,
+        extra: Mapping[str, object] | None = None,
     ) -> None:
-        """Log this message, with `error`'s traceback, unless it has to be held back."""
+        """Log this message, with `error`'s traceback and the fields of `extra`, unless it has to be held back."""
         held_back = self.admit()
         if held_back is None:
             return
         if held_back:
             message, args = message + " (%d more were not shown)", (*args, held_back)
-        logger.log(level, message, *args, exc_info=error)
+        logger.log(level, message, *args, exc_info=error, extra=extra)
 
 
 class JsonFormatter(logging.Formatter):

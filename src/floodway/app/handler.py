@@ -3,7 +3,7 @@
 A method that is not overridden is never called: its event does not cross from the native core into Python.
 """
 
-from typing import TYPE_CHECKING, ClassVar, Final, Generic
+from typing import TYPE_CHECKING, Final, Generic
 
 from floodway.app.framing import Raw
 from floodway.conn.connection import Connection
@@ -42,10 +42,10 @@ class Handler(Generic[D]):
     ...         conn.write(data.upper())
     """
 
-    framing: ClassVar[FramingLike] = Raw()
+    framing: FramingLike = Raw()
     """How input is cut into what `on_data` gets; a listener or `conn.set_framing` may say otherwise."""
 
-    interest: ClassVar[int] = 0
+    interest: int = 0
     """The events that the class has methods for. Worked out when the class is made."""
 
     def __init_subclass__(cls) -> None:

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final, Unpack
@@ -21,7 +21,7 @@ from floodway.conn.engine import Engine
 from floodway.conn.route import FramingLike, HandlerLike, check_handler
 from floodway.limits import Limits
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -55,7 +55,7 @@ def serve(
 
 
 @contextmanager
-def _signals_to(engine: Engine) -> Iterator[Callable[[], None]]:
+def _signals_to(engine: Engine) -> Generator[Callable[[], None]]:
     """Let signals stop the engine, until the block is left. Gives what repeats a stop that came too early to count."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from floodway._core import probe
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 AUTO_CONNECTIONS_SHARE: Final = 0.8
 """The part of the descriptor limit that `max_connections="auto"` gives to connections."""

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -84,7 +84,9 @@ def demo(connections: int, against: str) -> None:
     servers: list[Server] = ["floodway", "asyncio"] if against == "asyncio" else ["floodway"]
     try:
         with open_screen(servers, [row for phase in PHASES for row in phase.rows]) as screen:
-            reports = {server: _measure(server, connections, screen) for server in servers}
+            reports: dict[Server, list[LoadReport]] = {}
+            for server in servers:
+                reports[server] = _measure(server, connections, screen)
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         sys.exit(130)
@@ -105,7 +107,7 @@ def _affordable(connections: int) -> int:
 
 def _measure(server: Server, connections: int, screen: Screen) -> list[LoadReport]:
     """Put one server through the phases. Returns their reports."""
-    reports = []
+    reports: list[LoadReport] = []
     with _serving(server) as (address, pid):
         for phase in PHASES:
             report = run(
@@ -125,7 +127,7 @@ def _measure(server: Server, connections: int, screen: Screen) -> list[LoadRepor
 
 
 @contextmanager
-def _serving(server: Server) -> Iterator[tuple[tuple[str, int], int]]:
+def _serving(server: Server) -> Generator[tuple[tuple[str, int], int]]:
     """Run a server in a child process. Gives its address and process id; the port is bound here, so it is known."""
     with socket.create_server(("127.0.0.1", 0), backlog=65535) as listener:
         address: tuple[str, int] = listener.getsockname()

@@ -1,7 +1,7 @@
 """The table of `floodway demo`: live at a terminal if rich is there (`floodway[demo]`), plain lines elsewhere."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -17,13 +17,14 @@ class Screen(Protocol):
 
     def progress(self, title: str) -> Progress:
         """Begin a phase. Returns what the load generator calls while it lasts."""
+        ...
 
     def fill(self, server: str, row: str, value: str) -> None:
         """A figure is known."""
 
 
 @contextmanager
-def open_screen(servers: Sequence[str], rows: Sequence[str]) -> Iterator[Screen]:
+def open_screen(servers: Sequence[str], rows: Sequence[str]) -> Generator[Screen]:
     """The best screen that there is here."""
     if sys.stdout.isatty():
         try:

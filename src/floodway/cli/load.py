@@ -12,6 +12,7 @@ import click
 from floodway._core import load as run
 from floodway.base import platform
 from floodway.base.address import IpAddress, TcpAddress, UnixAddress, parse
+from floodway.cli.options import Value
 from floodway.conn.stats import LoadReport
 
 __all__ = ["lines", "load", "milliseconds", "run", "socket_address"]
@@ -20,27 +21,12 @@ __all__ = ["lines", "load", "milliseconds", "run", "socket_address"]
 KNOCK_SECONDS: Final = 5.0
 
 
-class Rate(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.4
-    """Messages per second of all connections together, or "closed"."""
-
-    name = "number|closed"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
-        """None stands for "closed"."""
-        if value == "closed" or value is None:
-            return None
-        try:
-            return float(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is neither a number nor closed", param, ctx)
-
-
 @click.command()
 @click.argument("address")
 @click.option("--connections", type=click.IntRange(1), default=50, show_default=True)
 @click.option("--mode", type=click.Choice(["echo", "idle", "flood"]), default="echo", show_default=True,
               help="echo: messages that come back; idle: only connect; flood: send without waiting.")  # fmt: skip
-@click.option("--rate", type=Rate(), default="closed", show_default=True,
+@click.option("--rate", type=Value(float | Literal["closed"]), default="closed", show_default=True,
               help="Messages a second, all connections together; closed: the next as soon as one is back.")  # fmt: skip
 @click.option("--size", type=click.IntRange(1), default=64, show_default=True, help="Bytes of a message.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True)
@@ -50,7 +36,7 @@ def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
     address: str,
     connections: int,
     mode: Literal["echo", "idle", "flood"],
-    rate: float | None,
+    rate: float | Literal["closed"],
     size: int,
     seconds: float,
     pid: int | None,
@@ -65,7 +51,7 @@ def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
             target,
             connections=connections,
             mode=mode,
-            rate=rate,
+            rate=None if rate == "closed" else rate,
             size=size,
             seconds=seconds,
             pid=pid,

@@ -19,5 +19,7 @@ def main() -> None:
     """Floodway: a Reactor network library for Python with a native core."""
 
 
-for command in (serve, demo, load, info):
-    main.add_command(command)
+main.add_command(serve)
+main.add_command(demo)
+main.add_command(load)
+main.add_command(info)

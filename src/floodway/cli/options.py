@@ -6,7 +6,7 @@ A field `idle_timeout: float | None` becomes `--idle-timeout SECONDS|none`; a fi
 import types
 from collections.abc import Callable
 from dataclasses import Field, fields
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import click
 from click.core import ParameterSource
@@ -15,13 +15,20 @@ from floodway._documented import documentation
 from floodway.config import EngineOptions, ListenerOptions
 from floodway.limits import Limits
 
+if TYPE_CHECKING:
+    Parameter = click.ParamType[object]  # generic since click 8.4
+else:
+    Parameter = click.ParamType
+
 Command = TypeVar("Command", bound=Callable[..., object])
 
-GROUPS = (EngineOptions, ListenerOptions, Limits)
+GROUPS: Final = (EngineOptions, ListenerOptions, Limits)
 
 
-class Value(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.4
+class Value(Parameter):
     """A number, or one of the words that the field's type allows; "none" stands for None."""
+
+    name: str = "value"
 
     def __init__(self, hint: object) -> None:
         choices = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)

@@ -18,7 +18,7 @@ from floodway.config import sort_options
 from floodway.errors import ListenError, NotStopped
 from floodway.log import JsonFormatter
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 DEFAULT_ADDRESS: Final = "tcp://127.0.0.1:9000"
 BALANCERS: Final[dict[str, type[floodway.Balancer]]] = {

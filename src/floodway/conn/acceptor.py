@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 from pathlib import Path
+from typing import Final
 
 from floodway.base.address import Address, FdAddress, TcpAddress, UnixAddress, from_socket
 from floodway.base.platform import facts
@@ -17,7 +18,7 @@ from floodway.base.socket_options import before_bind
 from floodway.config import ListenerOptions
 from floodway.errors import ListenError
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 
 class Acceptor:

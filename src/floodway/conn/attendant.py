@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from floodway.config import EngineOptions
 from floodway.conn.reactor import ReactorThread
@@ -15,7 +16,7 @@ from floodway.conn.shutdown import Shutdown
 from floodway.conn.stats import EngineStats
 from floodway.conn.watchdog import Watchdog
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 
 class Attendant:

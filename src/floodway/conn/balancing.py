@@ -21,6 +21,7 @@ class Balancer(Protocol):
 
     def pick(self, loads: Sequence[int], newcomer: Newcomer, /) -> int:
         """The index of the sub reactor that gets this newcomer."""
+        ...
 
 
 class LeastConnections:

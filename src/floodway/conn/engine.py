@@ -30,7 +30,7 @@ from floodway.conn.stats import EngineStats
 from floodway.errors import NotStopped
 from floodway.limits import Limits
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 EXIT_GRACE_SECONDS: Final = 1.0
 """How long busy connections have when the interpreter exits under a running engine."""
@@ -105,9 +105,10 @@ class Engine:
         try:
             self._running = build(self._options, self.model, self._limits, self._balancer, self._stop_because_of)
             self._attendant = self._running.attendant(self._options, self._end)
-            listeners = list(self._listeners)
-            for acceptor, route in listeners:
-                self._open(acceptor, route)
+            with self._lock:
+                listeners = list(self._listeners)
+                for acceptor, route in listeners:
+                    self._open(acceptor, route)
             for handler in [*filter(None, [self._handler]), *(route.handler for _, route in listeners)]:
                 self._start_handler(handler)
             for acceptor, route in listeners:

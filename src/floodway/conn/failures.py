@@ -5,12 +5,13 @@ KeyboardInterrupt and SystemExit mean the process, so they stop the engine besid
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from floodway.conn.connection import Connection
 from floodway.conn.reactor import Reactor
 from floodway.log import Throttle
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 
 class Failures:
@@ -27,7 +28,8 @@ class Failures:
             self._stop_engine(error)
         elif isinstance(target, Connection):
             text = "the handler raised for %s; this connection is closed"
-            self._throttle.log(logger, logging.ERROR, text, target.peer, error=error)
+            keys = {"reactor": core.name, "conn": target.id, "peer": target.peer}
+            self._throttle.log(logger, logging.ERROR, text, target.peer, error=error, extra=keys)
         else:
             self._throttle.log(logger, logging.ERROR, "a call on %s raised: %r", core.name, target, error=error)
         if isinstance(target, Connection):

@@ -7,6 +7,7 @@ some sub reactor adopts it.
 import logging
 from collections.abc import Sequence
 from socket import socket
+from typing import Final
 
 from floodway.conn.balancing import Balancer, LeastConnections, Newcomer
 from floodway.conn.failures import Failures
@@ -15,7 +16,7 @@ from floodway.conn.route import Route
 from floodway.conn.sub_reactor import Call, SubReactor, make_call
 from floodway.log import Throttle
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 
 class MainReactor:

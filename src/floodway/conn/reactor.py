@@ -45,7 +45,7 @@ __all__ = [
     "make_reactor",
 ]
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 Driver: TypeAlias = Literal["auto", "epoll", "portable"]
 

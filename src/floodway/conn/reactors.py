@@ -23,14 +23,14 @@ class Reactors:
         failures: Failures,
         on_crash: Callable[[BaseException], None],
     ) -> None:
-        self.pool = WorkerPool("floodway-worker", model.threads) if model.threads else None
-        self.owning = [SubReactor(make(name), failures, self.pool) for name in _owner_names(model)]
+        self.pool: WorkerPool | None = WorkerPool("floodway-worker", model.threads) if model.threads else None
+        self.owning: list[SubReactor] = [SubReactor(make(name), failures, self.pool) for name in _owner_names(model)]
         self.accepting: Sequence[SubReactor | MainReactor] = self.owning
         if model.sub_reactors:
             names = _numbered("main", model.main_reactors)
             self.accepting = [MainReactor(make(name), self.owning, balancer, failures) for name in names]
         everyone = [*self.owning] if self.accepting is self.owning else [*self.owning, *self.accepting]
-        self.threads = [ReactorThread(reactor.core, reactor.run, on_crash) for reactor in everyone]
+        self.threads: list[ReactorThread] = [ReactorThread(reactor.core, reactor.run, on_crash) for reactor in everyone]
 
     def add_route(self, route: Route) -> None:
         """Let every reactor that owns connections know a route. Any thread, one at a time."""

@@ -31,13 +31,13 @@ class FramingLike(Protocol):
 class HandlerLike(Protocol):
     """What the engine needs of a handler: `floodway.Handler` with anything as its data."""
 
+    interest: int
+    """A mask of `1 << ROUTE_*`: the events that the handler has a method for."""
+
     @property
     def framing(self) -> FramingLike:
         """How input is cut, unless the listener says otherwise."""
-
-    @property
-    def interest(self) -> int:
-        """A mask of `1 << ROUTE_*`: the events that the handler has a method for."""
+        ...
 
     def on_start(self, engine: "Engine", /) -> None:
         """Before the first accept."""
@@ -66,7 +66,7 @@ class Route:
     framing: FramingLike
     limits: Limits
     options: ListenerOptions
-    numbers: dict[Reactor, int] = field(default_factory=dict)
+    numbers: dict[Reactor, int] = field(default_factory=dict[Reactor, int])
     """The route's number on each reactor that knows it."""
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from floodway.base import platform
 from floodway.config import EngineOptions
@@ -16,7 +17,7 @@ from floodway.conn.shutdown import Shutdown
 from floodway.conn.stats import EngineStats, total_of
 from floodway.limits import Limits
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from typing import Final
 from floodway.conn.reactor import Admission, Reactor
 from floodway.conn.reactors import Reactors
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 IDLE_SECONDS: Final = 2.0
 """How long a connection that has not yet sent a byte may still do so while draining: its first may be on its way."""
@@ -46,9 +46,9 @@ class Shutdown:
     """Takes requests to stop (any thread, also a signal handler) and runs the sequence (one thread)."""
 
     def __init__(self, reactors: Reactors, admission: Admission) -> None:
-        self.phase = Phase.SERVING
-        self.deadline = math.inf
-        self.requested = threading.Event()
+        self.phase: Phase = Phase.SERVING
+        self.deadline: float = math.inf
+        self.requested: threading.Event = threading.Event()
         self._progress = -math.inf  # when something last happened
         self._accepting = [reactor.core for reactor in reactors.accepting]
         self._owning = [reactor.core for reactor in reactors.owning]

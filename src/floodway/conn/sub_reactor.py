@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from socket import socket
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from floodway.conn.connection import Connection
 from floodway.conn.failures import Failures
@@ -27,7 +27,7 @@ from floodway.conn.reactor import (
 from floodway.conn.route import Route
 from floodway.conn.worker_pool import WorkerPool
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 Call: TypeAlias = Callable[[Any, Any], object]  # Any: target and payload depend on the kind of event
 

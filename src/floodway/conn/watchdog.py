@@ -3,10 +3,11 @@
 import logging
 import time
 from collections.abc import Sequence
+from typing import Final
 
 from floodway.conn.reactor import ReactorThread
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 
 class Watchdog:
@@ -16,7 +17,7 @@ class Watchdog:
         self._threads = threads
         self._seconds = seconds
         self._reported: dict[str, float] = {}  # reactor -> the `busy_since` that was logged
-        self.interval = seconds / 4
+        self.interval: float = seconds / 4
         """Seconds between two looks: a stack is logged at most a quarter later than asked for."""
 
     def look(self) -> None:
