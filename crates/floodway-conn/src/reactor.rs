@@ -488,6 +488,15 @@ impl<H: Host> Reactor<H> {
         Ok(number)
     }
 
+    /// Ends the reactor: closes its descriptors and gives its memory back at once, however long the object is still
+    /// referred to. Its counters can still be asked for; another thread may still send it messages in vain.
+    pub fn end(&mut self) {
+        self.close_descriptors();
+        self.signal_wake = None;
+        self.driver = driver::closed();
+        self.pool = BlockPool::new(0);
+    }
+
     /// Closes every descriptor without telling anybody. Nothing but dropping may follow. In a forked child nothing
     /// else is safe: the epoll instance and the connections are the parent's.
     pub fn close_descriptors(&mut self) {

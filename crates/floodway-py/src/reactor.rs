@@ -463,7 +463,7 @@ impl Reactor {
                 core.close_descriptors();
             }
         } else {
-            self.with_core(Core::close_descriptors)?;
+            self.with_core(Core::end)?;
         }
         let objects = {
             let mut objects = self

@@ -214,6 +214,56 @@ pub struct DriverLimits {
     pub max_ready: usize,
 }
 
+/// What a reactor has in place of its driver once it is closed: no descriptor and no memory.
+#[derive(Debug)]
+struct Closed;
+
+impl Driver for Closed {
+    fn name(&self) -> &'static str {
+        "closed"
+    }
+
+    fn watch_wake(&mut self, _: Wake, _: BorrowedFd<'_>) -> Result<(), Errno> {
+        Err(Errno::BADF)
+    }
+
+    fn open(&mut self, _: Token, _: BorrowedFd<'_>, _: Interest) -> Result<(), Errno> {
+        Err(Errno::BADF)
+    }
+
+    fn change(&mut self, _: Token, _: BorrowedFd<'_>, _: Interest) -> Result<(), Errno> {
+        Err(Errno::BADF)
+    }
+
+    fn close(&mut self, _: BorrowedFd<'_>) {}
+
+    fn open_listener(&mut self, _: u32, _: BorrowedFd<'_>) -> Result<(), Errno> {
+        Err(Errno::BADF)
+    }
+
+    fn send(&mut self, _: Token, _: BorrowedFd<'_>, _: &[IoSlice<'_>]) -> Result<Sent, Errno> {
+        Err(Errno::BADF)
+    }
+
+    fn wait(
+        &mut self,
+        _: Option<Duration>,
+        _: &mut dyn Sockets,
+        _: &mut Vec<Completion>,
+    ) -> Result<Waited, Errno> {
+        Err(Errno::BADF)
+    }
+
+    fn area(&self) -> &[u8] {
+        &[]
+    }
+}
+
+/// The driver of a reactor that has ended.
+pub(crate) fn closed() -> Box<dyn Driver> {
+    Box::new(Closed)
+}
+
 /// Makes the driver of this kind.
 ///
 /// # Errors
