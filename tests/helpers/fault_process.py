@@ -1,0 +1,29 @@
+"""What /proc says about a process."""
+
+import os
+from pathlib import Path
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of all its threads so far."""
+    nanos = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        nanos += int((task / "schedstat").read_text().split()[0])
+    return nanos / 1e9
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of its own that is in RAM; pages of files do not count."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    fields = dict(line.split(":", 1) for line in rollup.splitlines()[1:])
+    return int(fields["Anonymous"].split()[0]) * 1024
+
+
+def descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def threads(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
