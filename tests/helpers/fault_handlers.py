@@ -15,7 +15,7 @@ class Ledger(floodway.Handler):
         self._lock = threading.Lock()
         self.opened = 0
         self.errors: list[BaseException | None] = []
-        self.closes: Counter[int] = Counter()
+        self.closes: Counter[tuple[str, int]] = Counter()
         self.stopped = False
         self.connections: SimpleQueue[floodway.Connection] = SimpleQueue()
 
@@ -30,7 +30,7 @@ class Ledger(floodway.Handler):
     def on_close(self, conn: floodway.Connection, error: BaseException | None) -> None:
         with self._lock:
             self.errors.append(error)
-            self.closes[conn.id] += 1
+            self.closes[conn.reactor.name, conn.id] += 1
 
     def on_stop(self) -> None:
         self.stopped = True
