@@ -2,7 +2,7 @@
 
 import socket
 
-from floodway.base.socket_options import before_bind
+from floodway.base.socket_options import before_bind, for_accepted
 from floodway.config import ListenerOptions
 
 
@@ -22,4 +22,12 @@ def test_buffers_and_the_shared_port_are_asked_for() -> None:
         (socket.SOL_SOCKET, socket.SO_REUSEPORT, 1),
         (socket.SOL_SOCKET, socket.SO_RCVBUF, 8192),
         (socket.SOL_SOCKET, socket.SO_SNDBUF, 4096),
+    ]
+
+
+def test_accepted_connections_send_at_once_and_are_asked_whether_they_live() -> None:
+    assert for_accepted(ListenerOptions(keepalive=60), socket.AF_INET6) == [
+        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     ]

@@ -14,7 +14,7 @@ from typing import Final
 
 from floodway.base.address import Address, FdAddress, TcpAddress, UnixAddress, from_socket
 from floodway.base.platform import facts
-from floodway.base.socket_options import before_bind
+from floodway.base.socket_options import before_bind, for_accepted
 from floodway.config import ListenerOptions
 from floodway.errors import ListenError
 
@@ -39,6 +39,8 @@ class Acceptor:
             self._bind(reactors)
             for listener in self._sockets():
                 listener.setblocking(False)  # noqa: FBT003 - the socket module takes it so
+                for option in for_accepted(self._options, listener.family):
+                    listener.setsockopt(*option)
                 listener.listen(self._backlog)
         except OSError as error:
             self.close()
