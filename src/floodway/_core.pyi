@@ -194,7 +194,9 @@ class Connection:  # home: floodway.conn.connection
     def set_framing(self, framing: FramingLike, /) -> None: ...
     def set_idle_timeout(self, seconds: float | None) -> None: ...
     def take_socket(self) -> tuple[socket, bytes]: ...
-    def _resolved(self, addresses: list[tuple[str, int] | tuple[str, int, int, int]], error: BaseException | None) -> None:
+    def _resolved(
+        self, addresses: list[tuple[str, int] | tuple[str, int, int, int]], error: BaseException | None
+    ) -> None:
         """The addresses that a name stands for, tried in order until one answers; or why there are none. Any thread."""
     def _done(self, payload: object, /) -> None:
         """Worker threads: the event of a serialized route has been handled, and this was its payload; offer the next."""
@@ -234,8 +236,14 @@ class WritableView:  # home: floodway.base.buffer
     def __release_buffer__(self, view: memoryview, /) -> None: ...
 
 def load(
-    address: Address, *, connections: int, mode: Literal["echo", "idle", "flood"], rate: float | None, size: int,
-    seconds: float, pid: int | None, progress: Callable[[str, int, float], object] | None = None,
+    address: Address,
+    *,
+    connections: int,
+    mode: Literal["echo", "idle", "flood"],
+    rate: float | None,
+    size: int,
+    seconds: float,
+    pid: int | None,
+    progress: Callable[[str, int, float], object] | None = None,
 ) -> LoadReport: ...  # home: floodway.cli.load; progress(phase, connections open, messages per second)
-
 def probe() -> dict[str, Any]: ...  # home: floodway.base.platform; the keys are the fields of its Facts

@@ -376,6 +376,7 @@ impl Connection {
     /// Returns False when more than `high_water` bytes are pending: stop, and go on in `on_writable`. Exact `bytes` and
     /// `LinkBuffer`s from 16 KiB on are sent without a copy; other buffers are copied before this returns. Raises
     /// ConnectionClosed after close, and what `output_policy` says at `max_output`.
+    #[pyo3(signature = (data, /))]
     fn write(&self, data: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = data.py();
         if let Ok(bytes) = data.cast_exact::<PyBytes>() {
@@ -406,6 +407,7 @@ impl Connection {
     }
 
     /// Queue several pieces as one write: judged once, sent together.
+    #[pyo3(signature = (pieces, /))]
     fn writelines(&self, pieces: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = pieces.py();
         if self.reactor.get().shared.is_finished(self.token) {
@@ -420,6 +422,7 @@ impl Connection {
 
     /// Queue a payload with the prefix or terminator of the connection's framing. Raises ValueError for a payload that
     /// the framing cannot carry.
+    #[pyo3(signature = (payload, /))]
     fn write_frame(&self, payload: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = payload.py();
         let framing = self.reactor.get().shared.framing(self.token);
@@ -493,6 +496,7 @@ impl Connection {
     }
 
     /// Cut what has not been delivered yet, and all further input, in another way.
+    #[pyo3(signature = (framing, /))]
     fn set_framing(&self, framing: &Bound<'_, PyAny>) -> PyResult<()> {
         let native = framing.call_method0("native")?;
         let native = native.cast::<Framing>()?.get().0.clone();
@@ -572,6 +576,7 @@ impl Connection {
     }
 
     /// Worker threads: an event of this connection has been handled, and this was its payload; offer the next.
+    #[pyo3(signature = (payload, /))]
     fn _done(slf: &Bound<'_, Self>, payload: &Bound<'_, PyAny>) {
         let this = slf.get();
         let py = slf.py();
@@ -604,6 +609,7 @@ impl Connection {
 /// Queue the same bytes on many connections, once in memory if there are 16 KiB or more. Returns how many took them:
 /// closed ones, and those whose output policy refused, are passed over. Any thread.
 #[pyfunction]
+#[pyo3(signature = (connections, data, /))]
 pub(crate) fn write_many(
     connections: &Bound<'_, PyAny>,
     data: &Bound<'_, PyAny>,
