@@ -1,0 +1,82 @@
+"""Descriptors run out: a server with 60 of them, and 120 clients."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+from tests.helpers import fault_process as process
+from tests.helpers.fault_peers import ask, dial_port
+from tests.helpers.fault_server import Server
+from tests.helpers.peers import read_exactly
+from tests.helpers.waiting import wait_until
+
+DESCRIPTORS = 60
+CLIENTS = 120
+MODELS: list[dict[str, Any]] = [{}, {"sub_reactors": 2}]
+
+
+@contextmanager
+def clients(port: int, count: int) -> Iterator[list[socket.socket]]:
+    """So many that the kernel has connected, whether the server has accepted them or not."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(dial_port(port)) for _ in range(count)]
+
+
+def serve_through(exhausted: Server, early: list[socket.socket]) -> None:
+    """What has to hold while descriptors are exhausted, for two seconds."""
+    logged, used, started = exhausted.log().count("\n"), process.cpu_seconds(exhausted.pid), time.monotonic()
+    served = 0
+    while time.monotonic() < started + 2:
+        assert ask(early[served % len(early)]) == b"hello"
+        served += 1
+        time.sleep(0.1)  # the pace of the questions
+    share = (process.cpu_seconds(exhausted.pid) - used) / (time.monotonic() - started)
+    assert share < 0.05
+    assert exhausted.log().count("\n") - logged < 20
+
+
+@pytest.mark.alone
+def test_beyond_the_default_limit_newcomers_are_shed_and_counted(driver: str) -> None:
+    """One reactor: several with their own descriptors leave fewer than 80 % of 60 to connections."""
+    with Server("echo", descriptors=DESCRIPTORS, driver=driver) as server:
+        with clients(server.port, 5) as early, clients(server.port, CLIENTS - 5):
+            wait_until(lambda: server.stats()["accepted"] == CLIENTS, "all are accepted or shed")
+            stats = server.stats()
+            assert stats["connections"] == DESCRIPTORS * 8 // 10
+            assert stats["shed"] == CLIENTS - DESCRIPTORS * 8 // 10
+            serve_through(server, early)
+        wait_until(lambda: server.stats()["connections"] == 0, "all are closed")
+        with dial_port(server.port) as newcomer:
+            assert ask(newcomer) == b"hello"
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("model", MODELS)
+def test_without_a_limit_accepting_waits_for_descriptors(model: dict[str, Any], driver: str) -> None:
+    """Clients without a descriptor wait in the backlog, and have their answer once others leave."""
+    options = {"max_connections": None, "driver": driver, **model}
+    with Server("echo", descriptors=DESCRIPTORS, **options) as server:
+        with clients(server.port, 5) as early:
+            for peer in early:
+                assert ask(peer) == b"hello"
+            with clients(server.port, CLIENTS - 5) as late:
+                for peer in late:
+                    peer.sendall(b"hello")
+                wait_until(lambda: server.stats()["accept_errors"].get("EMFILE", 0) > 0, "accepting fails")
+                serve_through(server, early)
+                stats = server.stats()
+                assert stats["shed"] == 0
+                assert stats["connections"] < DESCRIPTORS
+                for peer in late:  # as each is served it leaves its descriptor to the next
+                    assert read_exactly(peer, 5) == b"hello"
+                    peer.close()
+                for peer in early:
+                    assert ask(peer) == b"hello"
+        wait_until(lambda: server.stats()["connections"] == 0, "all are closed")
+        with dial_port(server.port) as newcomer:
+            assert ask(newcomer) == b"hello"
+        assert server.stats()["accepted"] == CLIENTS + 1
