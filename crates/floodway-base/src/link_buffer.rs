@@ -288,14 +288,14 @@ impl LinkBuffer {
         Ok(())
     }
 
-    /// At least `min` bytes of room (and at least one) to receive into, all that is left of the
-    /// block. Say with [`received`](Self::received) how much arrived.
+    /// Room to receive into: what is left of the last block, if that is `min` bytes (and at least
+    /// one), else a new block for `wanted`. Say with [`received`](Self::received) how much arrived.
     ///
     /// # Panics
-    /// If `min` is 4 GiB or more; see [`BlockPool::take`].
-    pub fn receive_space(&mut self, min: usize) -> &mut [MaybeUninit<u8>] {
+    /// If `min` or `wanted` is 4 GiB or more; see [`BlockPool::take`].
+    pub fn receive_space(&mut self, min: usize, wanted: usize) -> &mut [MaybeUninit<u8>] {
         let min = min.max(1);
-        self.tail_with_room(min, min).spare_mut()
+        self.tail_with_room(min, wanted.max(min)).spare_mut()
     }
 
     /// Makes the first `n` bytes of the last [`receive_space`](Self::receive_space) readable.

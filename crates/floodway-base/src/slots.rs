@@ -15,11 +15,12 @@
 //! costs it a look at its own state.
 //!
 //! A slot that is not live has nothing pending, so the link of the free list stands in place of the
-//! count: a late count, which asks for its generation, cannot hit it. Latest first, so that the slots in use stay warm and together.
+//! count: a late count, which asks for its generation, cannot hit it. Latest first, so that the
+//! slots in use stay warm and together.
 //!
 //! # Cost
-//! 40 bytes a slot; chunks of 1,024 and an index of 64 KiB a table. One
-//! short lock for `reserve` and `release`, none for anything else.
+//! 40 bytes a slot; chunks of 1,024 and an index of 64 KiB a table. One short lock for `reserve` and
+//! `release`, none for anything else.
 
 use std::sync::OnceLock;
 
@@ -301,10 +302,8 @@ impl SlotTable {
     }
 
     fn get(&self, slot: u32) -> Option<&SharedSlot> {
-        self.chunks
-            .get(slot as usize / CHUNK_SLOTS)?
-            .get()?
-            .get(slot as usize % CHUNK_SLOTS)
+        let chunk = self.chunks.get(slot as usize / CHUNK_SLOTS)?.get()?;
+        Some(&chunk[slot as usize % CHUNK_SLOTS])
     }
 }
 

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 /// Fills room the way a receive does.
 fn receive(buffer: &mut LinkBuffer, min: usize, data: &[u8]) {
-    let space = buffer.receive_space(min);
+    let space = buffer.receive_space(min, min);
     assert!(space.len() >= min.max(1));
     let n = data.len().min(space.len());
     for (to, from) in space.iter_mut().zip(data) {
@@ -90,10 +90,10 @@ fn an_empty_buffer_begins_its_block_again_unless_a_view_is_left() {
     let mut buffer = LinkBuffer::new(pool.clone());
     receive(&mut buffer, 1, b"first");
     assert!(buffer.skip(5));
-    assert_eq!(buffer.receive_space(4_096).len(), 4_096);
+    assert_eq!(buffer.receive_space(4_096, 4_096).len(), 4_096);
     receive(&mut buffer, 1, b"second");
     let view = buffer.next(6).unwrap();
-    assert_eq!(buffer.receive_space(1).len(), 4_090);
+    assert_eq!(buffer.receive_space(1, 1).len(), 4_090);
     assert_eq!(&view[..], b"second");
 }
 

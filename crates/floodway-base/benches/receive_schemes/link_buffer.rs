@@ -48,7 +48,7 @@ impl Scheme for LinkBuffers {
         kept.make_contiguous(frame_bytes);
         let mut data = data;
         while !data.is_empty() {
-            let space = kept.receive_space(1);
+            let space = kept.receive_space(1, 1);
             let n = data.len().min(space.len());
             // SAFETY: `n` bytes are within both, and the space is borrowed mutably.
             unsafe { ptr::copy_nonoverlapping(data.as_ptr(), space.as_mut_ptr().cast(), n) };

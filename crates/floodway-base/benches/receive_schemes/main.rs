@@ -27,6 +27,7 @@
 
 mod allocation;
 mod counting;
+mod cpu_time;
 mod fixed_area;
 mod link_buffer;
 mod load;
@@ -38,6 +39,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 
 use allocation::AllocationPerRead;
 use counting::{CountingAllocator, live_bytes};
+use cpu_time::CpuTime;
 use fixed_area::FixedArea;
 use link_buffer::LinkBuffers;
 use load::{BURST, HALF_FRAMES, Load, SMALL_ECHO};
@@ -48,7 +50,7 @@ use scheme::Scheme;
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-fn time<S: Scheme>(criterion: &mut Criterion, load: Load) {
+fn time<S: Scheme>(criterion: &mut Criterion<CpuTime>, load: Load) {
     let mut group = criterion.benchmark_group(load.name);
     group.throughput(Throughput::Bytes(load.total_bytes() as u64));
     let stream = load.stream();
@@ -75,7 +77,7 @@ fn report_memory<S: Scheme>() {
     );
 }
 
-fn all(criterion: &mut Criterion) {
+fn all(criterion: &mut Criterion<CpuTime>) {
     report_memory::<AllocationPerRead>();
     report_memory::<PooledBorrow>();
     report_memory::<FixedArea>();
@@ -91,7 +93,11 @@ fn all(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, all);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = all
+}
 
 fn main() {
     benches();
