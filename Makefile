@@ -20,7 +20,7 @@ PYTHON_SOURCES := pyproject.toml $(shell find src -name '*.py' -o -name '*.pyi' 
 PYTEST := $(VENV)/bin/python -m pytest
 PYTHON_FILES := $(shell ls -d src tests tools examples benchmarks 2>/dev/null)
 
-.PHONY: help demo test quick one lint format types bench wheel miri loom fuzz deny test-rust test-python \
+.PHONY: help demo test quick one lint format types bench wheel miri loom fuzz deny test-rust test-python test-together test-alone test-benchmarks \
 	test-freethreaded repeat lock build clean FORCE
 
 help: ## list the targets
@@ -89,10 +89,16 @@ deny: ## licences and advisories of what we depend on (needs cargo-deny)
 	@tools/require.sh cargo cargo-deny
 	cargo deny check
 
-test-python: $(VENV)/.built ## the Python tests; first all together, then those that measure, alone
+test-python: test-together test-alone test-benchmarks ## the Python tests: all together, then those that measure, alone
+
+test-together: $(VENV)/.built
 	@tools/system_packages.sh
 	$(PYTEST) -n $(JOBS) -m "not alone" $(ARGS)
+
+test-alone: $(VENV)/.built # exit code 5: there is no such test
 	$(PYTEST) -n 0 -m alone $(ARGS) || [ $$? = 5 ]
+
+test-benchmarks: $(VENV)/.built
 	$(PYTEST) -n 0 -q benchmarks/tests
 
 test-freethreaded: $(FREE)/.built ## the Python tests on CPython 3.13 without the GIL, which is built if need be
