@@ -4,10 +4,16 @@ import threading
 from typing import Final
 
 from floodway.base.address import Address, FdAddress, TcpAddress, UnixAddress
+from floodway.config import ListenerOptions
 from floodway.conn.connection import Connection
-from floodway.conn.route import Route
+from floodway.conn.reactors import Reactors
+from floodway.conn.route import HandlerLike, Route
 from floodway.conn.sub_reactor import SubReactor
 from floodway.conn.worker_pool import WorkerPool
+from floodway.limits import Limits
+
+MAX_HANDLERS: Final = 128
+"""Handler objects that connections may have; each has a route for as long as the engine lives, and routes are few."""
 
 RESOLVER_THREADS: Final = 4
 
@@ -15,9 +21,28 @@ RESOLVER_THREADS: Final = 4
 class Connector:
     """Starts connections. The threads that resolve names are started when the first name comes. Any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits, options: ListenerOptions) -> None:
+        self._limits = limits
+        self._options = options
         self._lock = threading.Lock()
+        self._routes: dict[int, Route] = {}  # by the id of the handler, which the route keeps alive
         self._resolver: WorkerPool | None = None
+
+    def route_for(self, handler: HandlerLike, reactors: Reactors) -> Route:
+        """The route of this handler's connections, made when there is none. RuntimeError if there are too many."""
+        with self._lock:
+            route = self._routes.get(id(handler))
+            if route is not None:
+                return route
+            if len(self._routes) == MAX_HANDLERS:
+                raise RuntimeError(
+                    f"connect() was given {MAX_HANDLERS} different handler objects; "
+                    "pass the same one each time, and what belongs to a connection as user_data"
+                )
+            route = Route(handler=handler, framing=handler.framing, limits=self._limits, options=self._options)
+            reactors.add_route(route)
+            self._routes[id(handler)] = route
+            return route
 
     def connect(
         self, address: Address, route: Route, owner: SubReactor, timeout: float | None, user_data: object

@@ -6,6 +6,7 @@ It never touches a connection's descriptor: reactors own those. Read next: `main
 import atexit
 import enum
 import logging
+import math
 import os
 import threading
 import time
@@ -17,11 +18,12 @@ from typing import Final, Self, Unpack
 from floodway.base import platform
 from floodway.base.address import Address, parse
 from floodway.config import ListenerFields, Options, reject_unknown, sort_options
-from floodway.conn.acceptor import Acceptor
 from floodway.conn.attendant import Attendant
 from floodway.conn.balancing import Balancer, LeastConnections
 from floodway.conn.connection import Connection
 from floodway.conn.connector import Connector
+from floodway.conn.handlers import Handlers
+from floodway.conn.listener import Listener
 from floodway.conn.model import Model, choose_model
 from floodway.conn.reactor import Reactor
 from floodway.conn.route import FramingLike, HandlerLike, Route, check_handler
@@ -35,8 +37,10 @@ logger: Final = logging.getLogger(__name__)
 EXIT_GRACE_SECONDS: Final = 1.0
 """How long busy connections have when the interpreter exits under a running engine."""
 
-MAX_OUTGOING_HANDLERS: Final = 128
-"""Handler objects that `connect` takes; each has a route for as long as the engine lives, and routes are few."""
+SIGNAL_SECONDS: Final = 0.25
+"""How often `join` looks up: a signal right before the main thread begins to wait for a lock does not end the wait."""
+
+STOP_STEP_SECONDS: Final = 0.05
 
 
 class State(enum.Enum):
@@ -76,17 +80,16 @@ class Engine:
         self._options, self._listener_options, self._limits = sort_options(options, limits, "Engine()")
         self._handler = handler
         self._balancer = balancer or LeastConnections()
-        self._lock = threading.Lock()  # guards what follows; never held while a callback runs
+        self._lock = threading.Lock()  # guards the step from NEW to STARTING; never held while a callback runs
         self._state = State.NEW
         self._process = os.getpid()
-        self._listeners: list[tuple[Acceptor, Route]] = []
-        self._started: list[HandlerLike] = []  # those whose on_start was called
-        self._outgoing: dict[int, Route] = {}  # by the id of the handler, which the route keeps alive
+        self._listeners: list[Listener] = []
         self._ending: BaseException | None = None
         self._stopped = threading.Event()
         self._running: Running | None = None
         self._attendant: Attendant | None = None
-        self._connector = Connector()
+        self._handlers = Handlers()
+        self._connector = Connector(self._limits, self._listener_options)
         for address in addresses:
             self.listen(address, framing=framing)
 
@@ -105,24 +108,24 @@ class Engine:
         try:
             self._running = build(self._options, self.model, self._limits, self._balancer, self._stop_because_of)
             self._attendant = self._running.attendant(self._options, self._end)
-            with self._lock:
-                listeners = list(self._listeners)
-                for acceptor, route in listeners:
-                    self._open(acceptor, route)
-            for handler in [*filter(None, [self._handler]), *(route.handler for _, route in listeners)]:
-                self._start_handler(handler)
-            for acceptor, route in listeners:
-                self._hand_out(acceptor, route)
-            self._running.reactors.start()
-            self._attendant.start()
+            reactors = self._running.reactors
+            listeners = list(self._listeners)
+            for listener in listeners:
+                listener.open(reactors)
+            for handler in [*filter(None, [self._handler]), *(listener.route.handler for listener in listeners)]:
+                self._handlers.start(handler, self)
+            for listener in listeners:
+                listener.hand_out(reactors)
+            reactors.start()
         except BaseException:
-            self._call_on_stop()
+            self._handlers.stop()
             self._release()
             self._running = self._attendant = None
             self._state = State.NEW
             raise
         self._state = State.RUNNING
         atexit.register(self._stop_at_exit)
+        self._attendant.start()  # last: a request to stop that came meanwhile is acted upon from here on
 
     def stop(self, grace: float | None = None) -> None:
         """Ask the engine to stop within `grace` seconds (None: `Limits.grace`) and return at once.
@@ -149,11 +152,12 @@ class Engine:
         running = self._started_one("join")
         if running.is_own_thread or (self._attendant is not None and self._attendant.is_current):
             raise RuntimeError("join() in a callback would wait for itself; call stop() there and join() elsewhere")
-        limit = None if timeout is None else time.monotonic() + timeout
-        if not running.shutdown.requested.wait(timeout):
-            raise TimeoutError(f"the engine still serves after {timeout} seconds; call stop() first")
-        while not self._stopped.wait(0.05):
-            if running.shutdown.is_overdue or (limit is not None and time.monotonic() > limit):
+        limit = math.inf if timeout is None else time.monotonic() + timeout
+        while not running.shutdown.requested.wait(min(SIGNAL_SECONDS, max(0.0, limit - time.monotonic()))):
+            if time.monotonic() >= limit:
+                raise TimeoutError(f"the engine still serves after {timeout} seconds; call stop() first")
+        while not self._stopped.wait(STOP_STEP_SECONDS):
+            if running.shutdown.is_overdue or time.monotonic() > limit:
                 raise NotStopped(_why_not_stopped(running))
         ending, self._ending = self._ending, None
         if ending is not None:
@@ -182,16 +186,20 @@ class Engine:
         chosen = replace(self._listener_options, **options)
         limits = limits or self._limits
         route = Route(handler=handler, framing=framing or handler.framing, limits=limits, options=chosen)
-        acceptor = Acceptor(parse(address), chosen, limits.backlog)
+        listener = Listener(address, route)
         with self._lock:
             if self._state is State.NEW:
-                self._listeners.append((acceptor, route))
+                self._listeners.append(listener)
                 return
-            self._serving_one("listen")
-            self._open(acceptor, route)
-            self._listeners.append((acceptor, route))
-        self._start_handler(handler)
-        self._hand_out(acceptor, route)
+        reactors = self._serving_one("listen").reactors
+        try:
+            listener.open(reactors)
+            self._handlers.start(handler, self)
+        except BaseException:
+            listener.close()
+            raise
+        self._listeners.append(listener)
+        listener.hand_out(reactors)
 
     def connect(
         self,
@@ -213,11 +221,10 @@ class Engine:
         """
         check_handler(handler, "connect()")
         parsed = parse(address)
-        with self._lock:
-            running = self._serving_one("connect")
-            route = self._outgoing.get(id(handler)) or self._add_outgoing(handler)
-        self._start_handler(handler)
-        return self._connector.connect(parsed, route, running.reactors.choose(reactor), timeout, user_data)
+        reactors = self._serving_one("connect").reactors
+        route = self._connector.route_for(handler, reactors)
+        self._handlers.start(handler, self)
+        return self._connector.connect(parsed, route, reactors.choose(reactor), timeout, user_data)
 
     def call_soon(self, function: Callable[[], object], reactor: Reactor | None = None) -> None:
         """Make this call on the thread of `reactor`, or of one of the engine's choice. What it raises is logged."""
@@ -226,7 +233,7 @@ class Engine:
     @property
     def addresses(self) -> tuple[Address, ...]:
         """What is listened on, with the port that port 0 became and an entry for each address of a name."""
-        return tuple(address for acceptor, _ in self._listeners for address in acceptor.bound)
+        return tuple(address for listener in self._listeners for address in listener.bound)
 
     @property
     def is_started(self) -> bool:
@@ -276,42 +283,6 @@ class Engine:
             state = self._running.shutdown.phase.value
         return f"<floodway.Engine {state}: {where}>"
 
-    def _open(self, acceptor: Acceptor, route: Route) -> None:
-        reactors = self._started_one("listen").reactors
-        reactors.add_route(route)
-        acceptor.open(len(reactors.accepting))
-        logger.info("listening on %s", ", ".join(map(str, acceptor.bound)))
-
-    def _hand_out(self, acceptor: Acceptor, route: Route) -> None:
-        """Give each accepting reactor its sockets; it accepts from its next batch on."""
-        for index, reactor in enumerate(self._started_one("listen").reactors.accepting):
-            for listener in acceptor.sockets_for(index):
-                reactor.core.call_soon(reactor.accept_on, listener, route)
-        acceptor.release()
-
-    def _add_outgoing(self, handler: HandlerLike) -> Route:
-        if len(self._outgoing) == MAX_OUTGOING_HANDLERS:
-            raise RuntimeError(
-                f"connect() was given {MAX_OUTGOING_HANDLERS} different handler objects; "
-                "pass the same one each time, and what belongs to a connection as user_data"
-            )
-        options = self._listener_options
-        route = Route(handler=handler, framing=handler.framing, limits=self._limits, options=options)
-        self._started_one("connect").reactors.add_route(route)
-        self._outgoing[id(handler)] = route
-        return route
-
-    def _start_handler(self, handler: HandlerLike) -> None:
-        with self._lock:
-            if any(handler is started for started in self._started):
-                return
-            self._started.append(handler)
-        try:
-            handler.on_start(self)
-        except BaseException:
-            self._started.remove(handler)
-            raise
-
     def _stop_because_of(self, error: BaseException) -> None:
         """A callback raised SystemExit or KeyboardInterrupt, or a reactor's loop broke: `join` raises it."""
         self._ending = self._ending or error
@@ -320,7 +291,7 @@ class Engine:
     def _end(self) -> None:
         """On the attendant's thread, once every other thread has ended."""
         try:
-            self._call_on_stop()
+            self._handlers.stop()
             self._release()
         except Exception as error:
             logger.exception("the engine did not stop in order")
@@ -331,19 +302,10 @@ class Engine:
             atexit.unregister(self._stop_at_exit)
             self._stopped.set()
 
-    def _call_on_stop(self) -> None:
-        while self._started:
-            handler = self._started.pop()
-            try:
-                handler.on_stop()
-            except Exception:
-                logger.exception("on_stop of %r raised", handler)
-
     def _release(self) -> None:
         """Give back what threads no longer use: listening sockets, socket files, the reactors' descriptors."""
-        for acceptor, route in self._listeners:
-            acceptor.close()
-            route.numbers.clear()
+        for listener in self._listeners:
+            listener.close()
         self._connector.stop()
         if self._running is not None:
             self._running.reactors.close()

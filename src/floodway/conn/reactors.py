@@ -1,5 +1,6 @@
 """The reactors of an engine, as its model demands: made, started and asked together."""
 
+import threading
 from collections.abc import Callable, Sequence
 
 from floodway.conn.balancing import Balancer
@@ -23,6 +24,7 @@ class Reactors:
         failures: Failures,
         on_crash: Callable[[BaseException], None],
     ) -> None:
+        self._lock = threading.Lock()  # routes are added one at a time
         self.pool: WorkerPool | None = WorkerPool("floodway-worker", model.threads) if model.threads else None
         self.owning: list[SubReactor] = [SubReactor(make(name), failures, self.pool) for name in _owner_names(model)]
         self.accepting: Sequence[SubReactor | MainReactor] = self.owning
@@ -33,9 +35,10 @@ class Reactors:
         self.threads: list[ReactorThread] = [ReactorThread(reactor.core, reactor.run, on_crash) for reactor in everyone]
 
     def add_route(self, route: Route) -> None:
-        """Let every reactor that owns connections know a route. Any thread, one at a time."""
-        for reactor in self.owning:
-            reactor.add_route(route)
+        """Let every reactor that owns connections know a route. Any thread."""
+        with self._lock:
+            for reactor in self.owning:
+                reactor.add_route(route)
 
     @property
     def is_own_thread(self) -> bool:
