@@ -19,6 +19,9 @@ use super::{Completion, Driver, Interest, Sent, Sockets, Waited, Wake};
 
 /// Bytes of the receive area that all connections of a reactor share.
 const AREA_BYTES: usize = 1 << 20;
+/// The room in a connection's last block for which no new one is taken: a peer that sends byte by byte must not cost
+/// a block for each.
+const KEPT_ROOM_BYTES: usize = 4 * 1024;
 /// Sockets that one listener accepts before the other descriptors get their turn.
 const ACCEPTS_PER_WAIT: usize = 64;
 /// The keys of wake-up descriptors. Live connections have odd generations, so even ones are free for others:
@@ -106,7 +109,10 @@ impl<P: Poller> Readiness<P> {
         let send = target.send;
         if target.receive && (ready.readable || ready.end || ready.error) {
             let received = if let Some(buffer) = target.into {
-                socket::recv(target.fd, buffer.receive_space(self.read_chunk)).map(|count| {
+                let space =
+                    buffer.receive_space(KEPT_ROOM_BYTES.min(self.read_chunk), self.read_chunk);
+                let most = self.read_chunk.min(space.len());
+                socket::recv(target.fd, &mut space[..most]).map(|count| {
                     // SAFETY: the kernel has initialised `count` bytes at the front of that space.
                     unsafe { buffer.received(count) };
                     (count > 0).then_some(Completion::ReceivedInPlace { token, count })
