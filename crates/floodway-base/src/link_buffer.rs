@@ -8,8 +8,8 @@
 //! - What was handed out (a [`Slice`]) keeps its block alive and never changes. There is no "valid
 //!   until the next call".
 //! - Asking for more bytes than there are is answered with `None` or `false` and takes nothing.
-//! - Payload is copied in three functions only (`write`, `gather`, `copy_to_slice`), and each of
-//!   them counts what it copied: see [`copied`](LinkBuffer::copied).
+//! - Payload is copied in three functions only (`write`, `gather`, `copy_to_slice`), or by who asks
+//!   for `front_to_copy`; each of them counts it: see [`copied`](LinkBuffer::copied).
 //!
 //! # Theory
 //! All readable bytes are in a chain of slices. Beside it the buffer holds at most one `Tail`, the
@@ -127,6 +127,14 @@ impl LinkBuffer {
         }
         self.copied += copied as u64;
         copied
+    }
+
+    /// The first `n` bytes, if they lie in one block, for a caller that copies them: counts them as
+    /// copied.
+    pub fn front_to_copy(&mut self, n: usize) -> Option<&[u8]> {
+        let front = self.chain.front()?.get(..n)?;
+        self.copied += n as u64;
+        Some(front)
     }
 
     /// Drops the first `n` bytes; false, and nothing happens, if there are fewer.

@@ -307,7 +307,8 @@ impl<H: Host> Reactor<H> {
     }
 
     /// Gives back what a handler left of its link buffer.
-    pub fn restore_buffer(&mut self, token: Token, buffer: floodway_base::LinkBuffer) {
+    pub fn restore_buffer(&mut self, token: Token, mut buffer: floodway_base::LinkBuffer) {
+        self.shared.stats.bytes_copied.add(buffer.take_copied());
         if buffer.is_empty() || !self.shared.is_live(token) {
             return;
         }

@@ -57,7 +57,8 @@ impl<H: Host> Reactor<H> {
     }
 
     /// Queues the blocks of a buffer, which was admitted, by reference; a short one is copied.
-    pub fn write_buffer(&mut self, token: Token, buffer: LinkBuffer) {
+    pub fn write_buffer(&mut self, token: Token, mut buffer: LinkBuffer) {
+        self.shared.stats.bytes_copied.add(buffer.take_copied());
         let len = buffer.len();
         if len >= REFERENCE_BYTES {
             if let Some(output) = self.queue(token, len) {

@@ -392,8 +392,10 @@ impl State {
 
     /// The first `n` bytes, of which there are as many. Creating `bytes` runs no Python code, so the lock may be held.
     fn copy<'py>(&mut self, py: Python<'py>, n: usize) -> PyResult<Bound<'py, PyBytes>> {
-        let front = self.chain.chunks().next().unwrap_or_default();
-        if let Some(whole) = front.get(..n) {
+        if n == 0 {
+            return Ok(PyBytes::new(py, b""));
+        }
+        if let Some(whole) = self.chain.front_to_copy(n) {
             return Ok(PyBytes::new(py, whole));
         }
         PyBytes::new_with(py, n, |out| {
