@@ -11,6 +11,7 @@
 //! | `Newcomer`, `Admission` | [`Newcomer`], [`Admission`] |
 //!
 //! Reading order: `reactor.rs`, `driver/mod.rs`, `read.rs`, `batch.rs`, `write.rs`, `settle.rs`.
+#![deny(unsafe_code)]
 
 mod acceptor;
 mod admission;

@@ -3,6 +3,8 @@
 //! [`check_every_split`] is the one way in which codec tests feed bytes; [`config`] is the one place
 //! that says how long property tests run; `strategies` are the kinds of bytes they run on.
 
+#![forbid(unsafe_code)]
+
 mod split;
 pub mod strategies;
 

@@ -16,7 +16,9 @@ use floodway_sys::{Errno, SocketAddress};
 #[cfg(target_os = "linux")]
 mod epoll;
 #[cfg(feature = "portable")]
+#[allow(unsafe_code, reason = "the polling crate's promise about descriptors")]
 mod portable;
+#[allow(unsafe_code, reason = "memory that the kernel has filled")]
 mod readiness;
 
 /// Which completions a connection wants at the moment.
