@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import floodway
+from floodway.base import platform
 from floodway.base.address import TcpAddress
 from tests.helpers.waiting import PATIENCE_SECONDS
 
@@ -42,6 +43,7 @@ class Server:
 
     def __init__(self, handler: str, *, descriptors: int | None = None, **options: Any) -> None:
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in __exit__
+        platform.raise_descriptor_limit()  # for its many clients
         self._arguments = json.dumps([handler, descriptors, options])
 
     def __enter__(self) -> Self:
