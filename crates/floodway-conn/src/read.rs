@@ -84,7 +84,9 @@ impl<H: Host> Reactor<H> {
         let Some((slot, Some(active))) = self.connections.parts(index) else {
             return;
         };
-        if slot.state != State::Open {
+        // A worker thread's handler may change the framing, or leave bytes that come first: what follows is looked at
+        // when it is done.
+        if slot.state != State::Open || active.busy {
             return;
         }
         if active.found.is_none() && active.input.len() > 0 {
@@ -99,11 +101,11 @@ impl<H: Host> Reactor<H> {
             let framing = if word & control::OVERRIDE == 0 {
                 &route.framing
             } else {
-                overridden = self
-                    .shared
-                    .override_of(index)
-                    .framing
-                    .unwrap_or_else(|| route.framing.clone());
+                let changed = self.shared.override_of(index);
+                if changed.reframe {
+                    return; // a refresh is on its way
+                }
+                overridden = changed.framing.unwrap_or_else(|| route.framing.clone());
                 &overridden
             };
             match framing {
@@ -141,7 +143,7 @@ impl<H: Host> Reactor<H> {
                 }
             }
         }
-        if active.found.is_some() && !active.pauses.any() && !active.busy {
+        if active.found.is_some() && !active.pauses.any() {
             self.make_ready(index);
         }
     }

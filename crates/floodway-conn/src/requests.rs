@@ -8,7 +8,7 @@ use floodway_sys::{Errno, SocketAddress, socket};
 
 use crate::acceptor::Newcomer;
 use crate::clock::ticks;
-use crate::connection::{Active, Input, Marks, Pending, Slot, State};
+use crate::connection::{Active, Input, Marks, Pauses, Pending, Slot, State};
 use crate::driver::Interest;
 use crate::message::{Host, Message};
 use crate::reactor::Reactor;
@@ -81,24 +81,28 @@ impl<H: Host> Reactor<H> {
         }
     }
 
-    /// Looks at the desired state again.
+    /// A connection's framing or timeout was changed, or its reading paused or resumed, by whatever thread: does what
+    /// is wanted now.
     pub fn refresh_if_live(&mut self, token: Token) {
         if !self.shared.is_live(token) {
             return;
         }
-        self.refresh(token);
-        if self.shared.control(token) & control::OVERRIDE != 0 {
-            let buffered = matches!(self.shared.framing(token), Framing::Buffered);
-            let was = self
-                .connections
-                .slots
-                .get(token.slot)
-                .is_some_and(|slot| slot.marks.has(Marks::BUFFERED));
-            if buffered || was {
-                let framing = self.shared.framing(token);
-                self.apply_framing(token.slot, &framing);
-            }
+        let index = token.slot;
+        // First of all: what is changed from here on sends another message.
+        let before = self.shared.clear_bits(token, control::REFRESH);
+        if before & control::OVERRIDE != 0
+            && let Some(framing) = self.shared.take_reframe(index)
+        {
+            self.apply_framing(index, &framing);
         }
+        if let Some((slot, active)) = self.connections.busy(index) {
+            let paused = before & control::PAUSED != 0;
+            active
+                .pauses
+                .set(Pauses::USER, paused && slot.state == State::Open);
+        }
+        self.touch(index);
+        self.look(index);
     }
 
     /// Owns an accepted socket.

@@ -13,7 +13,7 @@ use crate::driver::Interest;
 use crate::message::Host;
 use crate::reactor::{Owner, Reactor};
 use crate::reason::CloseReason;
-use crate::route::{Framing, Route};
+use crate::route::Route;
 use crate::shared::{IdleOverride, control};
 
 /// How long, and for how many bytes, a closed connection discards input while it waits for the peer's FIN: closing
@@ -498,27 +498,6 @@ impl<H: Host> Reactor<H> {
             self.shared.forget_override(index);
             self.shared.slots.release(index);
             self.shared.count_out();
-        }
-    }
-
-    /// A connection's framing or timeout was changed, or its reading paused or resumed: by any thread, level by level.
-    pub(crate) fn refresh(&mut self, token: Token) {
-        let index = token.slot;
-        let before = self.shared.clear_bits(token, control::REFRESH);
-        if let Some((slot, active)) = self.connections.busy(index) {
-            let paused = before & control::PAUSED != 0;
-            active
-                .pauses
-                .set(Pauses::USER, paused && slot.state == State::Open);
-        }
-        self.touch(index);
-        self.look(index);
-    }
-
-    /// Changes the framing. Owner thread.
-    pub fn set_framing(&mut self, token: Token, framing: &Framing) {
-        if self.shared.is_live(token) {
-            self.apply_framing(token.slot, framing);
         }
     }
 

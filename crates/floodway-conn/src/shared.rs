@@ -55,6 +55,8 @@ pub(crate) enum IdleOverride {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Override {
     pub framing: Option<Framing>,
+    /// The framing was changed, and the owner has not applied it yet.
+    pub reframe: bool,
     pub idle: IdleOverride,
 }
 
@@ -258,7 +260,10 @@ impl<H: Host> Shared<H> {
 
     /// Notes another framing. Returns whether the owner must be sent a `Refresh`.
     pub fn want_framing(&self, token: Token, framing: Framing) -> bool {
-        self.override_with(token, |entry| entry.framing = Some(framing))
+        self.override_with(token, |entry| {
+            entry.framing = Some(framing);
+            entry.reframe = true;
+        })
     }
 
     /// Notes another idle timeout, in ticks. Returns whether the owner must be sent a `Refresh`.
@@ -377,6 +382,15 @@ impl<H: Host> Shared<H> {
 
     pub(crate) fn override_of(&self, slot: u32) -> Override {
         self.overrides().get(&slot).cloned().unwrap_or_default()
+    }
+
+    /// The framing to apply, if it was changed. Owner.
+    pub(crate) fn take_reframe(&self, slot: u32) -> Option<Framing> {
+        let mut overrides = self.overrides();
+        let entry = overrides.get_mut(&slot)?;
+        std::mem::take(&mut entry.reframe)
+            .then(|| entry.framing.clone())
+            .flatten()
     }
 
     pub(crate) fn forget_override(&self, slot: u32) {
