@@ -1,5 +1,7 @@
 """Descriptors run out: a server with 60 of them, and 120 clients."""
 
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -52,6 +54,23 @@ def test_beyond_the_default_limit_newcomers_are_shed_and_counted(driver: str) ->
         wait_until(lambda: server.stats()["connections"] == 0, "all are closed")
         with dial_port(server.port) as newcomer:
             assert ask(newcomer) == b"hello"
+
+
+def test_a_burst_beyond_the_limit_is_shed_without_running_out_of_descriptors(driver: str) -> None:
+    """The server finds all of them at once, since it was halted while they came."""
+    with Server("echo", descriptors=DESCRIPTORS, driver=driver) as server:
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            stack = ExitStack()
+            peers = stack.enter_context(clients(server.port, CLIENTS))
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        with stack:
+            wait_until(lambda: server.stats()["accepted"] == CLIENTS, "all are accepted or shed")
+            stats = server.stats()
+            assert stats["connections"] == DESCRIPTORS * 8 // 10
+            assert stats["accept_errors"] == {}
+            assert ask(peers[0]) == b"hello"
 
 
 @pytest.mark.alone

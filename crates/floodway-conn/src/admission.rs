@@ -67,6 +67,12 @@ impl Admission {
         }
     }
 
+    /// How many more connections the limit of the process allows now.
+    pub fn room(&self) -> usize {
+        self.max
+            .map_or(usize::MAX, |max| max.saturating_sub(self.count()))
+    }
+
     /// Connections counted now.
     pub fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)

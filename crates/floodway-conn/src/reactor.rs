@@ -105,6 +105,7 @@ struct View<'a, H: Host> {
     acceptors: &'a [Option<Acceptor>],
     shared: &'a Shared<H>,
     pool: &'a BlockPool,
+    admission: &'a Admission,
 }
 
 impl<H: Host> Sockets for View<'_, H> {
@@ -143,9 +144,11 @@ impl<H: Host> Sockets for View<'_, H> {
         })
     }
 
-    fn listener(&mut self, listener: u32) -> Option<BorrowedFd<'_>> {
+    fn listener(&mut self, listener: u32) -> Option<(BorrowedFd<'_>, usize)> {
         let acceptor = self.acceptors.get(listener as usize)?.as_ref()?;
-        acceptor.is_accepting().then(|| acceptor.fd())
+        acceptor
+            .is_accepting()
+            .then(|| (acceptor.fd(), self.admission.room()))
     }
 }
 
@@ -365,6 +368,7 @@ impl<H: Host> Reactor<H> {
             acceptors: &self.acceptors,
             shared: &self.shared,
             pool: &self.pool,
+            admission: &self.admission,
         };
         self.driver.wait(timeout, &mut view, &mut self.completions)
     }

@@ -150,8 +150,8 @@ pub struct Target<'a> {
 pub trait Sockets {
     /// The connection with this token; None when it is gone, which the implementation counts.
     fn target(&mut self, token: Token) -> Option<Target<'_>>;
-    /// The listener with this number; None when it is gone or pauses.
-    fn listener(&mut self, listener: u32) -> Option<BorrowedFd<'_>>;
+    /// The listener with this number, and for how many sockets there is room; None when it is gone or pauses.
+    fn listener(&mut self, listener: u32) -> Option<(BorrowedFd<'_>, usize)>;
 }
 
 /// The kernel's side of a reactor. See the module text.

@@ -5,7 +5,8 @@
 //!   remembered and served before the kernel is asked again: epoll reports in the same order every time, so
 //!   the ones at the end would starve otherwise.
 //! - One read per event and connection, at most `read_chunk` bytes: the others are waiting.
-//! - A listener accepts at most `ACCEPTS_PER_WAIT` sockets at a time, for the same reason.
+//! - A listener accepts at most `ACCEPTS_PER_WAIT` sockets at a time, for the same reason; and no more than there is
+//!   room for, or one: those that are shed have to be closed before the next come, or descriptors would run out.
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
@@ -156,10 +157,10 @@ impl<P: Poller> Readiness<P> {
 }
 
 fn accept_some(listener: u32, sockets: &mut dyn Sockets, completions: &mut Vec<Completion>) {
-    let Some(fd) = sockets.listener(listener) else {
+    let Some((fd, room)) = sockets.listener(listener) else {
         return;
     };
-    for _ in 0..ACCEPTS_PER_WAIT {
+    for _ in 0..room.clamp(1, ACCEPTS_PER_WAIT) {
         match floodway_sys::accept(fd) {
             Ok((socket, peer)) => completions.push(Completion::Accepted {
                 listener,
