@@ -24,9 +24,9 @@ SECONDS = 4.0
 @pytest.mark.slow
 @pytest.mark.alone
 @pytest.mark.timeout(120)
-def test_exactly_the_idle_half_of_ten_thousand_closes_and_none_early(driver: str) -> None:
+def test_exactly_the_idle_half_of_ten_thousand_closes_and_none_early() -> None:
     """The busy half sends a byte each, round after round, until the idle half is closed."""
-    with Server("ignore", driver=driver, idle_timeout=SECONDS) as server, ExitStack() as stack:
+    with Server("ignore", idle_timeout=SECONDS) as server, ExitStack() as stack:
         peers = [
             stack.enter_context(dial_port(server.port, source=f"127.0.1.{number % 4 + 1}"))
             for number in range(CONNECTIONS)

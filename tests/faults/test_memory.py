@@ -25,10 +25,10 @@ def burst(peers: list[socket.socket]) -> None:
             assert read_exactly(peer, len(BURST)) == BURST
 
 
-def bytes_per_connection(driver: str, *, with_bursts: bool) -> float:
+def bytes_per_connection(*, with_bursts: bool) -> float:
     """The slope of the server's memory over idle connections, each of which has been asked for an echo before."""
     figures = []
-    with Server("echo", driver=driver) as server, ExitStack() as stack:
+    with Server("echo") as server, ExitStack() as stack:
         peers: list[socket.socket] = []
         for count in (FEW, MANY):
             for number in range(len(peers), count):
@@ -45,7 +45,7 @@ def bytes_per_connection(driver: str, *, with_bursts: bool) -> float:
 @pytest.mark.slow
 @pytest.mark.alone
 @pytest.mark.timeout(120)
-def test_a_burst_on_each_connection_leaves_less_than_64_bytes(driver: str) -> None:
-    before = bytes_per_connection(driver, with_bursts=False)
-    after = bytes_per_connection(driver, with_bursts=True)
+def test_a_burst_on_each_connection_leaves_less_than_64_bytes() -> None:
+    before = bytes_per_connection(with_bursts=False)
+    after = bytes_per_connection(with_bursts=True)
     assert after <= before + 64, f"{before:.0f} bytes per idle connection before, {after:.0f} after"
