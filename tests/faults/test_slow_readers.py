@@ -80,7 +80,7 @@ def streaming(port: int) -> Iterator[Stream]:
         stream.socket.close()
 
 
-def check_stuck_client(server: Server, *, stuck_seconds: float, total: int) -> None:
+def check_stuck_client(server: Server, *, stuck_seconds: float, total: int, most: int = 2 * MIB) -> None:
     """The whole of what a client that does not read may cost, then everything arrives."""
     with streaming(server.port) as stream, streaming(server.port) as other:
         other.finish(8 * MIB)  # what the first use of everything costs is not the stuck client's
@@ -94,7 +94,7 @@ def check_stuck_client(server: Server, *, stuck_seconds: float, total: int) -> N
         assert server.stats()["waits"] - waits < 100
         for _ in range(200):
             other.finish(other.received + 1_000)
-        assert resident_bytes(server.pid) - before < 2 * MIB
+        assert resident_bytes(server.pid) - before < most
         stream.finish(total)
 
 
@@ -103,10 +103,18 @@ def test_a_client_that_never_reads_costs_little_and_gets_everything_once_it_does
         check_stuck_client(server, stuck_seconds=5, total=400 * MIB)
 
 
-@pytest.mark.parametrize("options", [{"driver": "portable"}, {"sub_reactors": 2}, {"threads": 2}])
-def test_a_client_that_never_reads_costs_little_in_other_models(options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("options", "most"),
+    [
+        ({"driver": "portable"}, 2 * MIB),
+        ({"sub_reactors": 2}, 2 * MIB),
+        # Beside its output, what may wait for a worker thread (thread_backlog_bytes), in a block that has doubled.
+        ({"threads": 2}, 4 * MIB),
+    ],
+)
+def test_a_client_that_never_reads_costs_little_in_other_models(options: dict[str, Any], most: int) -> None:
     with Server("echo", **options) as server:
-        check_stuck_client(server, stuck_seconds=1, total=100 * MIB)
+        check_stuck_client(server, stuck_seconds=1, total=100 * MIB, most=most)
 
 
 @pytest.mark.slow
