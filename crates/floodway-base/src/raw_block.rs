@@ -12,7 +12,7 @@
 //! blocks in use find it or, when the reactor is gone, free themselves.
 //!
 //! # Cost
-//! 32 bytes a block; a clone is one relaxed increment, the last drop some 30 ns for the way home.
+//! 32 bytes a block; a clone is one relaxed increment, the last drop some 60 ns for the way home.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::MaybeUninit;
