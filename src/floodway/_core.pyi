@@ -117,8 +117,6 @@ class Reactor:  # home: floodway.conn.reactor
     def poll(self, timeout: float | None = None) -> Batch | None:
         """Wait for events that Python wants, with the interpreter released. None once stopped."""
     def wake(self) -> None: ...
-    def wake_fd(self) -> int:
-        """A descriptor whose writing wakes the poll, for `signal.set_wakeup_fd`."""
     def stop(self) -> None:
         """Let the next poll return None. Any thread."""
     def add_route(

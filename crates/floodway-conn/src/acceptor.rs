@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use floodway_base::TimerId;
-use floodway_sys::{Errno, SocketAddress, is_exhaustion};
+use floodway_sys::{Errno, SocketAddress, is_transient_accept_error};
 
 use crate::admission::Admission;
 use crate::clock::ticks;
@@ -152,7 +152,7 @@ impl<H: Host> Reactor<H> {
             .unwrap_or_else(PoisonError::into_inner);
         *errors.entry(errno.raw_os_error()).or_default() += 1;
         drop(errors);
-        if !is_exhaustion(errno) {
+        if is_transient_accept_error(errno) {
             return;
         }
         self.notices.accept_paused(errno, self.now);

@@ -43,6 +43,6 @@ pub use notice::Notice;
 pub use reactor::{Polled, Reactor, ReactorLimits};
 pub use reason::CloseReason;
 pub use route::{Framing, OutputPolicy, Route, Wanted};
-pub use shared::{Admitted, MAX_ROUTES, Shared, total_len};
+pub use shared::{Admitted, MAX_ROUTES, Shared};
 pub use stats::{Counter, Stats};
 pub use write::REFERENCE_BYTES;

@@ -33,22 +33,6 @@ pub enum Outgoing<P> {
     Buffer(LinkBuffer),
 }
 
-impl<P: Payload> Outgoing<P> {
-    /// Bytes of it.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Payload(payload) => payload.as_ref().len(),
-            Self::Copied(slice) => slice.len(),
-            Self::Buffer(buffer) => buffer.len(),
-        }
-    }
-
-    /// Whether there is nothing to send.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
 /// A request from a thread that does not own the reactor, in its inbox.
 #[derive(Debug)]
 pub enum Message<H: Host> {

@@ -24,7 +24,7 @@ use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::connection::{Active, Input, Marks, Slot, State};
 use crate::driver::{
-    self, Completion, Driver, DriverKind, DriverLimits, Interest, Sockets, Target, Waited, Wake,
+    self, Completion, Driver, DriverKind, DriverLimits, Interest, Sockets, Target, Waited,
 };
 use crate::message::Host;
 use crate::notice::Notices;
@@ -188,8 +188,6 @@ pub struct Reactor<H: Host> {
     pub(crate) events_given: usize,
     completions: Vec<Completion>,
     expired: Vec<(TimerId, Owner)>,
-    /// A pipe whose writing wakes the reactor, for signals.
-    signal_wake: Option<Waker>,
     polled_at: Instant,
 }
 
@@ -212,7 +210,7 @@ impl<H: Host> Reactor<H> {
                 max_ready: limits.max_ready,
             },
         )?;
-        driver.watch_wake(Wake::Inbox, waker.as_fd())?;
+        driver.watch_wake(waker.as_fd())?;
         let now = clock.tick();
         let unix_seconds = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -250,7 +248,6 @@ impl<H: Host> Reactor<H> {
             events_given: 0,
             completions: Vec::new(),
             expired: Vec::new(),
-            signal_wake: None,
             polled_at: Instant::now(),
         })
     }
@@ -268,18 +265,6 @@ impl<H: Host> Reactor<H> {
     /// The pool of this reactor's blocks.
     pub fn pool(&self) -> &BlockPool {
         &self.pool
-    }
-
-    /// A descriptor that wakes the reactor when a byte is written to it (an eventfd would want eight).
-    pub fn signal_wake(&mut self) -> Result<BorrowedFd<'_>, Errno> {
-        let pipe = if let Some(pipe) = self.signal_wake.take() {
-            pipe
-        } else {
-            let pipe = Waker::with_pipe()?;
-            self.driver.watch_wake(Wake::Signal, pipe.as_fd())?;
-            pipe
-        };
-        Ok(self.signal_wake.insert(pipe).write_fd())
     }
 
     /// Waits until Python is wanted: for events, at the deadline, at a wake-up, at a signal, or at a stop. Everything
@@ -386,13 +371,7 @@ impl<H: Host> Reactor<H> {
                 Completion::EndAhead { token } => self.on_end_ahead(token),
                 Completion::Room { token } => self.on_room(token),
                 Completion::Failed { token, errno } => self.on_failed(token, errno),
-                Completion::Woken(Wake::Inbox) => self.shared.inbox.waker().0.drain(),
-                Completion::Woken(Wake::Signal) => {
-                    if let Some(pipe) = &self.signal_wake {
-                        pipe.drain();
-                    }
-                    self.shared.wake();
-                }
+                Completion::Woken => self.shared.inbox.waker().0.drain(),
                 Completion::Accepted {
                     listener,
                     socket,
@@ -496,7 +475,6 @@ impl<H: Host> Reactor<H> {
     /// referred to. Its counters can still be asked for; another thread may still send it messages in vain.
     pub fn end(&mut self) {
         self.close_descriptors();
-        self.signal_wake = None;
         self.driver = driver::closed();
         self.pool = BlockPool::new(0);
     }

@@ -8,7 +8,7 @@ use floodway_base::{Inbox, SlotTable, Token, Wake};
 use floodway_sys::{SocketAddress, UnixName, Waker};
 
 use crate::connection::{Closed, State};
-use crate::message::{Host, Message, Outgoing};
+use crate::message::{Host, Message};
 use crate::peer::{self, PeerTable};
 use crate::reason::CloseReason;
 use crate::route::{Framing, OutputPolicy, Route};
@@ -448,9 +448,4 @@ impl<H: Host> Shared<H> {
     pub(crate) fn set_busy_since(&self, nanos: u64) {
         self.busy_since_nanos.store(nanos, Ordering::Relaxed);
     }
-}
-
-/// How many bytes these pieces are.
-pub fn total_len<P: crate::Payload>(pieces: &[Outgoing<P>]) -> usize {
-    pieces.iter().map(Outgoing::len).sum()
 }

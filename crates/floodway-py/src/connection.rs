@@ -267,7 +267,8 @@ impl Connection {
 
 #[pymethods]
 impl Connection {
-    /// A number that no other connection of this reactor has or had.
+    /// A number that no other connection of this reactor has or had. Unique within a reactor only: where there are
+    /// several, key by the connection itself.
     #[getter]
     fn id(&self) -> u64 {
         self.token.to_bits()
@@ -459,6 +460,7 @@ impl Connection {
     }
 
     /// Flush what is pending, then close. `on_close` gets None, or `ConnectionClosed` with the reason if one is given.
+    /// A connection that is still opening is given up at once, with what was written to it.
     #[pyo3(signature = (reason = None))]
     fn close(&self, py: Python<'_>, reason: Option<&str>) -> PyResult<()> {
         let reactor = self.reactor.get();

@@ -5,7 +5,7 @@
 //! core's borrows end before anything is returned or dropped.
 
 use std::collections::HashMap;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -272,12 +272,6 @@ impl Reactor {
     /// Let a poll return at once. Any thread.
     fn wake(&self) {
         self.shared.wake();
-    }
-
-    /// A descriptor whose writing wakes the poll, for `signal.set_wakeup_fd`. Owned by the reactor.
-    fn wake_fd(&self) -> PyResult<i32> {
-        self.with_core(|core| core.signal_wake().map(|fd| fd.as_raw_fd()))?
-            .map_err(errors::system_error)
     }
 
     /// Let the next poll return None. Any thread.

@@ -87,7 +87,7 @@ pub enum Completion {
         errno: Errno,
     },
     /// A descriptor given to `watch_wake` is readable; the caller drains it.
-    Woken(Wake),
+    Woken,
     /// A listener has accepted.
     Accepted {
         /// The listener's number.
@@ -104,15 +104,6 @@ pub enum Completion {
         /// Why.
         errno: Errno,
     },
-}
-
-/// Who woke the reactor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wake {
-    /// Another thread.
-    Inbox,
-    /// A signal handler.
-    Signal,
 }
 
 /// How a wait ended.
@@ -160,7 +151,7 @@ pub trait Driver: Send + fmt::Debug {
     fn name(&self) -> &'static str;
 
     /// Watch a descriptor that wakes the reactor.
-    fn watch_wake(&mut self, wake: Wake, fd: BorrowedFd<'_>) -> Result<(), Errno>;
+    fn watch_wake(&mut self, fd: BorrowedFd<'_>) -> Result<(), Errno>;
 
     /// Serve a connection from now on.
     fn open(&mut self, token: Token, fd: BorrowedFd<'_>, interest: Interest) -> Result<(), Errno>;
@@ -225,7 +216,7 @@ impl Driver for Closed {
         "closed"
     }
 
-    fn watch_wake(&mut self, _: Wake, _: BorrowedFd<'_>) -> Result<(), Errno> {
+    fn watch_wake(&mut self, _: BorrowedFd<'_>) -> Result<(), Errno> {
         Err(Errno::BADF)
     }
 

@@ -14,9 +14,9 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use floodway_base::Token;
-use floodway_sys::{Errno, is_exhaustion, socket};
+use floodway_sys::{Errno, is_transient_accept_error, socket};
 
-use super::{Completion, Driver, Interest, Sent, Sockets, Waited, Wake};
+use super::{Completion, Driver, Interest, Sent, Sockets, Waited};
 
 /// Bytes of the receive area that all connections of a reactor share.
 const AREA_BYTES: usize = 1 << 20;
@@ -25,10 +25,9 @@ const AREA_BYTES: usize = 1 << 20;
 const KEPT_ROOM_BYTES: usize = 4 * 1024;
 /// Sockets that one listener accepts before the other descriptors get their turn.
 const ACCEPTS_PER_WAIT: usize = 64;
-/// The keys of wake-up descriptors. Live connections have odd generations, so even ones are free for others:
-/// generation 0 belongs to listeners, and its last numbers to wake-ups.
-const WAKE_INBOX: u64 = Token::new(u32::MAX, 0).to_bits();
-const WAKE_SIGNAL: u64 = Token::new(u32::MAX - 1, 0).to_bits();
+/// The key of wake-up descriptors. Live connections have odd generations, so even ones are free for others:
+/// generation 0 belongs to listeners, and its last number to wake-ups.
+const WAKE: u64 = Token::new(u32::MAX, 0).to_bits();
 
 /// What a poller says of one descriptor.
 #[derive(Clone, Copy, Debug)]
@@ -90,13 +89,8 @@ impl<P: Poller> Readiness<P> {
         sockets: &mut dyn Sockets,
         completions: &mut Vec<Completion>,
     ) -> bool {
-        if ready.key == WAKE_INBOX || ready.key == WAKE_SIGNAL {
-            let wake = if ready.key == WAKE_INBOX {
-                Wake::Inbox
-            } else {
-                Wake::Signal
-            };
-            completions.push(Completion::Woken(wake));
+        if ready.key == WAKE {
+            completions.push(Completion::Woken);
             return true;
         }
         let token = Token::from_bits(ready.key);
@@ -170,7 +164,7 @@ fn accept_some(listener: u32, sockets: &mut dyn Sockets, completions: &mut Vec<C
             Err(Errno::AGAIN) => return,
             Err(errno) => {
                 completions.push(Completion::AcceptFailed { listener, errno });
-                if is_exhaustion(errno) {
+                if !is_transient_accept_error(errno) {
                     return;
                 }
             }
@@ -183,12 +177,8 @@ impl<P: Poller> Driver for Readiness<P> {
         self.poller.name()
     }
 
-    fn watch_wake(&mut self, wake: Wake, fd: BorrowedFd<'_>) -> Result<(), Errno> {
-        let key = match wake {
-            Wake::Inbox => WAKE_INBOX,
-            Wake::Signal => WAKE_SIGNAL,
-        };
-        self.poller.add(fd, key, Interest::RECEIVE)
+    fn watch_wake(&mut self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
+        self.poller.add(fd, WAKE, Interest::RECEIVE)
     }
 
     fn open(&mut self, token: Token, fd: BorrowedFd<'_>, interest: Interest) -> Result<(), Errno> {
