@@ -30,8 +30,8 @@ const CHUNK_VALUES: usize = 1_024;
 /// ```
 #[derive(Debug)]
 pub struct Slab<T> {
-    chunks: Vec<Option<Box<Chunk<T>>>>,
-    spare: Option<Box<Chunk<T>>>,
+    chunks: Vec<Option<Chunk<T>>>,
+    spare: Option<Chunk<T>>,
     /// All chunks in front of this one are full.
     first_with_room: usize,
     len: usize,
@@ -75,7 +75,7 @@ impl<T> Slab<T> {
     /// # Panics
     /// If all 2^32 numbers are in use.
     pub fn insert(&mut self, value: T) -> u32 {
-        let full = |chunk: &Option<Box<Chunk<T>>>| {
+        let full = |chunk: &Option<Chunk<T>>| {
             chunk
                 .as_ref()
                 .is_some_and(|chunk| chunk.len == CHUNK_VALUES)
@@ -130,7 +130,7 @@ impl<T> Slab<T> {
             self.chunks.resize_with(number + 1, || None);
         }
         let spare = &mut self.spare;
-        self.chunks[number].get_or_insert_with(|| spare.take().unwrap_or_else(Chunk::boxed))
+        self.chunks[number].get_or_insert_with(|| spare.take().unwrap_or_else(Chunk::new))
     }
 }
 
@@ -146,20 +146,23 @@ fn locate(index: u32) -> (usize, usize) {
 
 #[derive(Debug)]
 struct Chunk<T> {
-    values: Box<[Option<T>]>,
+    values: Box<[Option<T>; CHUNK_VALUES]>,
     /// One bit for each value; the same fact as `values[i].is_some()`, made quick to search.
     occupied: [u64; CHUNK_VALUES / 64],
     len: usize,
 }
 
 impl<T> Chunk<T> {
-    fn boxed() -> Box<Self> {
-        let values = (0..CHUNK_VALUES).map(|_| None).collect();
-        Box::new(Self {
+    fn new() -> Self {
+        let values: Box<[Option<T>]> = (0..CHUNK_VALUES).map(|_| None).collect();
+        let Ok(values) = values.try_into() else {
+            unreachable!("as many as a chunk has")
+        };
+        Self {
             values,
             occupied: [0; CHUNK_VALUES / 64],
             len: 0,
-        })
+        }
     }
 
     /// The lowest free place of a chunk that is not full.

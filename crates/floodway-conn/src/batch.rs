@@ -5,13 +5,17 @@
 //!   full; then it goes behind the others. One with thousands of frames fills at most one batch before they had theirs.
 //! - A frame is cut when it is asked for, so what a handler does (close, pause, another framing) holds for the rest.
 
+use std::ops::Range;
+
 use floodway_base::{LinkBuffer, Token};
 
 use crate::acceptor::Newcomer;
-use crate::connection::{Closed, Input, Marks, Pauses, Pending, State};
-use crate::message::Host;
+use crate::connection::{Active, Closed, Input, Marks, Pauses, Pending, State};
+use crate::message::{Host, Payload};
 use crate::notice::Notice;
 use crate::reactor::Reactor;
+use crate::read::{Looked, look_at};
+use crate::reason::CloseReason;
 
 /// Something for Python.
 #[derive(Debug)]
@@ -77,7 +81,11 @@ enum Next {
     Nothing,
     Later,
     Open,
-    Frame { start: usize, end: usize },
+    /// A frame at this place of the receive area or, if `own`, of the input's own block.
+    Frame {
+        range: Range<usize>,
+        own: bool,
+    },
     Buffer(LinkBuffer),
     Writable,
     Close(Box<Closed>),
@@ -102,37 +110,25 @@ impl<H: Host> Reactor<H> {
         }
         while self.connections_left > 0 {
             let index = *self.ready.front()?;
-            let next = self.next_of(index);
-            if matches!(next, Next::Nothing | Next::Later) {
+            let (next, has_more) = self.next_of(index);
+            if !has_more {
                 self.connections_left -= 1;
                 self.ready.pop_front();
-                if let Some(slot) = self.connections.slots.get_mut(index) {
-                    slot.marks.clear(Marks::READY);
-                }
-                if matches!(next, Next::Later) {
-                    self.make_ready(index);
-                }
-                continue;
             }
-            let slot = self.connections.slots.get(index)?;
+            let Some(slot) = self.connections.slots.get_mut(index) else {
+                continue; // it has ended, and nobody wanted to know
+            };
+            if !has_more {
+                slot.marks.clear(Marks::READY);
+            }
             let route = slot.route;
-            if let Next::Close(closed) = next {
-                let wanted = self.shared.route(route).wanted.close;
-                return Some(Event::Close {
-                    token: self.shared.slots.last_token(index),
-                    route,
-                    wanted,
-                    closed,
-                });
-            }
             let token = self.shared.slots.last_token(index);
-            if self.shared.route(route).thread_backlog.is_some()
-                && let Some((_, active)) = self.connections.busy(index)
-            {
-                active.busy = true;
-            }
-            let slot = self.connections.slots.get(index)?;
             return Some(match next {
+                Next::Nothing => continue,
+                Next::Later => {
+                    slot.make_ready(index, &mut self.ready);
+                    continue;
+                }
                 Next::Open => Event::Open { token, route },
                 Next::Writable => Event::Writable { token, route },
                 Next::Buffer(buffer) => Event::Buffer {
@@ -140,88 +136,83 @@ impl<H: Host> Reactor<H> {
                     route,
                     buffer,
                 },
-                Next::Frame { start, end } => {
-                    let active = self.connections.actives.get(slot.active - 1)?;
-                    let payload = match &active.input {
-                        Input::Area { .. } => &self.driver.area()[start..end],
-                        Input::Own { block, .. } => &block.filled()[start..end],
-                        Input::Empty | Input::Chain(_) => &[],
+                Next::Frame { range, own: false } => Event::Data {
+                    token,
+                    route,
+                    payload: &self.driver.area()[range],
+                },
+                Next::Frame { range, own: true } => {
+                    let (_, active) = self.connections.parts(index)?;
+                    let Input::Own { block, .. } = &active?.input else {
+                        return None;
                     };
                     Event::Data {
                         token,
                         route,
-                        payload,
+                        payload: &block.filled()[range],
                     }
                 }
-                Next::Nothing | Next::Later | Next::Close(_) => return None,
+                Next::Close(closed) => Event::Close {
+                    token,
+                    route,
+                    wanted: self.shared.route(route).wanted.close,
+                    closed,
+                },
             });
         }
         self.events_given -= 1;
         None
     }
 
-    fn next_of(&mut self, index: u32) -> Next {
-        self.touch(index);
-        let Some((slot, Some(active))) = self.connections.parts(index) else {
-            return Next::Nothing;
+    /// What a connection has next, and whether it may have more.
+    fn next_of(&mut self, index: u32) -> (Next, bool) {
+        let Some((slot, active)) = self.connections.parts(index) else {
+            return (Next::Nothing, false);
         };
-        if active.busy {
-            return Next::Nothing;
-        }
+        slot.touch(index, &mut self.touched);
+        let Some(active) = active.filter(|active| !active.busy) else {
+            return (Next::Nothing, false);
+        };
+        let route = self.shared.route(slot.route);
+        // With worker threads the next event waits until this one was handled.
+        let waits = route.thread_backlog.is_some();
         if active.pending.take(Pending::OPEN) {
-            return Next::Open;
+            active.busy = waits;
+            return (Next::Open, true);
         }
         if slot.state == State::Closed {
-            if active.pending.take(Pending::CLOSE)
-                && let Some(closed) = active.closed.take()
-            {
-                return Next::Close(closed);
-            }
-            return Next::Nothing;
+            return match active.closed.take() {
+                Some(closed) if active.pending.take(Pending::CLOSE) => (Next::Close(closed), false),
+                _ => (Next::Nothing, false),
+            };
         }
         if active.held {
             active.held = false;
-            return Next::Later;
+            return (Next::Later, false);
         }
-        let route = self.shared.route(slot.route);
         if slot.state == State::Open && active.output.len() > route.high_water as usize {
             // What it has answered so far is flushed before it is asked for more.
             active.pauses.set(Pauses::OUTPUT, true);
         }
-        if active.found.is_none() {
-            self.look(index);
-        }
-        let Some((slot, Some(active))) = self.connections.parts(index) else {
-            return Next::Nothing;
-        };
-        if slot.state == State::Open
-            && !active.pauses.any()
-            && let Some(found) = active.found.take()
-        {
-            if let Input::Chain(_) = active.input {
-                active.scanned = 0;
-                let Input::Chain(buffer) = std::mem::replace(&mut active.input, Input::Empty)
-                else {
-                    return Next::Nothing;
-                };
-                return Next::Buffer(*buffer);
+        match look_at(index, slot, active, &self.shared, self.driver.area()) {
+            Looked::Nothing if active.pending.take(Pending::WRITABLE) => {
+                active.busy = waits;
+                (Next::Writable, true)
             }
-            let start = match active.input {
-                Input::Area { start, .. } | Input::Own { start, .. } => start,
-                Input::Empty | Input::Chain(_) => 0,
-            };
-            active.input.consume(found.consumed as usize);
-            let len = u64::from(found.payload_end - found.payload_start);
-            self.shared.stats.bytes_copied.add(len);
-            return Next::Frame {
-                start: (start + found.payload_start) as usize,
-                end: (start + found.payload_end) as usize,
-            };
+            Looked::Nothing => (Next::Nothing, false),
+            Looked::TooLong(error) => {
+                self.begin_close(index, CloseReason::FrameTooLong(error));
+                (Next::Nothing, false)
+            }
+            Looked::Frame => {
+                active.busy = waits;
+                let next = take_frame(active);
+                if let Next::Frame { range, .. } = &next {
+                    self.shared.stats.bytes_copied.add(range.len() as u64);
+                }
+                (next, active.input.len() > 0 || active.pending.any())
+            }
         }
-        if active.pending.take(Pending::WRITABLE) {
-            return Next::Writable;
-        }
-        Next::Nothing
     }
 
     /// Gives back the slot of an `Event::Close`.
@@ -239,4 +230,26 @@ impl<H: Host> Reactor<H> {
         }
         self.connections_left = 0;
     }
+}
+
+/// Takes the frame that was found out of the input.
+fn take_frame<P: Payload>(active: &mut Active<P>) -> Next {
+    let Some(found) = active.found.take() else {
+        return Next::Nothing;
+    };
+    let (start, own) = match &active.input {
+        Input::Chain(_) => {
+            active.scanned = 0;
+            return match std::mem::replace(&mut active.input, Input::Empty) {
+                Input::Chain(buffer) => Next::Buffer(*buffer),
+                Input::Empty | Input::Area { .. } | Input::Own { .. } => Next::Nothing,
+            };
+        }
+        Input::Area { start, .. } => (*start, false),
+        Input::Own { start, .. } => (*start, true),
+        Input::Empty => return Next::Nothing,
+    };
+    active.input.consume(found.consumed as usize);
+    let range = (start + found.payload_start) as usize..(start + found.payload_end) as usize;
+    Next::Frame { range, own }
 }

@@ -3,6 +3,7 @@
 //! A million idle connections are a million slots, so a field of `Slot` has to be worth a million of its size;
 //! everything that an idle connection can do without lives in `Active`, which is dropped when it is empty.
 
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
 use floodway_base::{BlockMut, BlockPool, LinkBuffer, TimerId};
@@ -78,6 +79,22 @@ pub(crate) struct Slot {
     pub route: u16,
     pub state: State,
     pub marks: Marks,
+}
+
+impl Slot {
+    /// Puts the connection on the list of those to settle, once.
+    pub fn touch(&mut self, index: u32, touched: &mut Vec<u32>) {
+        if !self.marks.set(Marks::TOUCHED) {
+            touched.push(index);
+        }
+    }
+
+    /// Puts the connection on the list of those with something for Python, once.
+    pub fn make_ready(&mut self, index: u32, ready: &mut VecDeque<u32>) {
+        if !self.marks.set(Marks::READY) {
+            ready.push_back(index);
+        }
+    }
 }
 
 const _: () = assert!(
@@ -302,6 +319,16 @@ impl<P: Payload> Active<P> {
             reason: CloseReason::Finished,
             closed: None,
         }
+    }
+
+    /// An idle one as if made anew, for another connection.
+    pub fn renew(&mut self) {
+        debug_assert!(self.is_idle(), "it belongs to a connection still");
+        self.input = Input::Empty;
+        self.found = None;
+        self.scanned = 0;
+        self.blocked = false;
+        self.reason = CloseReason::Finished;
     }
 
     /// Whether dropping it would lose nothing.

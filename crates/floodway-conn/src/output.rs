@@ -1,4 +1,10 @@
-//! A connection's pending output: small writes gathered in one tail block, large ones queued by reference.
+//! A connection's pending output: small writes gathered in one tail, large ones queued by reference.
+//!
+//! # Where small writes lie
+//! Most of what a batch writes is sent when the batch ends, so it is gathered in one area for all connections of a
+//! reactor: no block is taken and given back for it, and the bytes lie close together. The area is used again for the
+//! next batch. What the kernel does not take is therefore moved into a block of its own at once (`leave_area`): bytes
+//! that wait in an area would be overwritten.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -9,6 +15,63 @@ use crate::message::Payload;
 
 /// The most segments of one `sendmsg`: `IOV_MAX` on Linux and the BSDs.
 pub(crate) const SEGMENTS_PER_SEND: usize = 1_024;
+
+/// The most bytes of small writes of one batch that the area holds; further ones go into blocks.
+const AREA_BYTES: usize = 256 * 1024;
+
+/// The small writes of a batch, of all connections of a reactor.
+#[derive(Debug)]
+pub(crate) struct OutArea(Vec<u8>);
+
+impl OutArea {
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(AREA_BYTES))
+    }
+
+    /// To be called when no queue has bytes in it.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Appends a copy and says where it begins; None: there is no room.
+    fn extend(&mut self, bytes: &[u8]) -> Option<u32> {
+        let start = self.0.len();
+        (bytes.len() <= self.0.capacity() - start).then(|| {
+            self.0.extend_from_slice(bytes);
+            start as u32
+        })
+    }
+
+    fn end(&self) -> u32 {
+        self.0.len() as u32
+    }
+}
+
+/// Small writes behind all segments.
+#[derive(Debug)]
+enum Tail {
+    Empty,
+    /// In the reactor's area.
+    Area {
+        start: u32,
+        end: u32,
+    },
+    /// In a block of its own, from `start` on.
+    Block {
+        block: BlockMut,
+        start: u32,
+    },
+}
+
+impl Tail {
+    fn unsent<'a>(&'a self, area: &'a OutArea) -> &'a [u8] {
+        match self {
+            Self::Empty => &[],
+            Self::Area { start, end } => &area.0[*start as usize..*end as usize],
+            Self::Block { block, start } => &block.filled()[*start as usize..],
+        }
+    }
+}
 
 #[derive(Debug)]
 enum Segment<P> {
@@ -30,8 +93,7 @@ impl<P: Payload> Segment<P> {
 #[derive(Debug)]
 pub(crate) struct OutQueue<P> {
     segments: VecDeque<Segment<P>>,
-    /// The block that small writes are copied into, behind all segments, and how much of it was sent.
-    tail: Option<(BlockMut, usize)>,
+    tail: Tail,
     len: usize,
 }
 
@@ -39,7 +101,7 @@ impl<P: Payload> OutQueue<P> {
     pub(crate) fn new() -> Self {
         Self {
             segments: VecDeque::new(),
-            tail: None,
+            tail: Tail::Empty,
             len: 0,
         }
     }
@@ -52,59 +114,105 @@ impl<P: Payload> OutQueue<P> {
         self.len == 0
     }
 
-    /// Appends a copy of `bytes`.
-    pub(crate) fn copy(&mut self, mut bytes: &[u8], pool: &BlockPool) {
+    /// Appends a copy of `bytes`. Before the area is cleared, `leave_area` has to be called.
+    pub(crate) fn copy(&mut self, bytes: &[u8], area: &mut OutArea, pool: &BlockPool) {
         self.len += bytes.len();
+        match &mut self.tail {
+            Tail::Empty => {
+                if let Some(start) = area.extend(bytes) {
+                    let end = area.end();
+                    self.tail = Tail::Area { start, end };
+                    return;
+                }
+            }
+            Tail::Area { end, .. } if *end == area.end() => {
+                if area.extend(bytes).is_some() {
+                    *end = area.end();
+                    return;
+                }
+            }
+            Tail::Area { .. } | Tail::Block { .. } => {}
+        }
+        self.leave_area(area, pool);
+        self.copy_into_blocks(bytes, pool);
+    }
+
+    fn copy_into_blocks(&mut self, mut bytes: &[u8], pool: &BlockPool) {
         while !bytes.is_empty() {
-            let (tail, _) = self.tail.get_or_insert_with(|| (pool.take(bytes.len()), 0));
-            let fitted = tail.extend(bytes);
+            let Tail::Block { block, .. } = &mut self.tail else {
+                let block = pool.take(bytes.len());
+                self.tail = Tail::Block { block, start: 0 };
+                continue;
+            };
+            let fitted = block.extend(bytes);
             bytes = &bytes[fitted..];
             if !bytes.is_empty() {
-                self.seal_tail();
+                self.seal_block();
             }
         }
     }
 
+    /// Moves what lies in the area into a block.
+    pub(crate) fn leave_area(&mut self, area: &OutArea, pool: &BlockPool) {
+        if let Tail::Area { .. } = self.tail {
+            let tail = std::mem::replace(&mut self.tail, Tail::Empty);
+            self.copy_into_blocks(tail.unsent(area), pool);
+        }
+    }
+
     /// Appends bytes by reference.
-    pub(crate) fn push(&mut self, payload: P) {
+    pub(crate) fn push(&mut self, payload: P, area: &OutArea, pool: &BlockPool) {
         let len = payload.as_ref().len();
         if len > 0 {
-            self.seal_tail();
+            self.leave_area(area, pool);
+            self.seal_block();
             self.len += len;
             self.segments.push_back(Segment::Foreign(payload, 0));
         }
     }
 
     /// Appends the blocks of a buffer by reference.
-    pub(crate) fn append(&mut self, mut buffer: LinkBuffer) {
-        self.seal_tail();
+    pub(crate) fn append(&mut self, mut buffer: LinkBuffer, area: &OutArea, pool: &BlockPool) {
+        self.leave_area(area, pool);
+        self.seal_block();
         while let Some(slice) = buffer.pop_chunk() {
             self.len += slice.len();
             self.segments.push_back(Segment::Block(slice));
         }
     }
 
-    fn seal_tail(&mut self) {
-        if let Some((block, sent)) = self.tail.take() {
-            let end = block.len();
-            if sent < end {
-                let slice = Slice::new(block.freeze(), sent..end);
+    fn seal_block(&mut self) {
+        if let Tail::Block { block, start } = std::mem::replace(&mut self.tail, Tail::Empty) {
+            let (start, end) = (start as usize, block.len());
+            if start < end {
+                let slice = Slice::new(block.freeze(), start..end);
                 self.segments.push_back(Segment::Block(slice));
             }
         }
     }
 
     /// Calls `send` with the pending segments, at most `SEGMENTS_PER_SEND` of them.
-    pub(crate) fn with_segments<R>(&self, send: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
-        let tail = self
-            .tail
-            .iter()
-            .map(|(block, sent)| &block.filled()[*sent..]);
-        let mut unsent = self.segments.iter().map(Segment::unsent).chain(tail);
-        if self.segments.len() + usize::from(self.tail.is_some()) <= 1 {
-            return send(&[IoSlice::new(unsent.next().unwrap_or_default())]);
+    pub(crate) fn with_segments<R>(
+        &self,
+        area: &OutArea,
+        send: impl FnOnce(&[IoSlice<'_>]) -> R,
+    ) -> R {
+        let tail = self.tail.unsent(area);
+        match self.segments.front() {
+            None => return send(&[IoSlice::new(tail)]),
+            Some(only) if self.segments.len() == 1 && tail.is_empty() => {
+                return send(&[IoSlice::new(only.unsent())]);
+            }
+            Some(_) => {}
         }
-        let segments: Vec<_> = unsent.take(SEGMENTS_PER_SEND).map(IoSlice::new).collect();
+        let segments: Vec<_> = self
+            .segments
+            .iter()
+            .map(Segment::unsent)
+            .chain((!tail.is_empty()).then_some(tail))
+            .take(SEGMENTS_PER_SEND)
+            .map(IoSlice::new)
+            .collect();
         send(&segments)
     }
 
@@ -126,11 +234,19 @@ impl<P: Payload> OutQueue<P> {
                 spent.push(payload);
             }
         }
-        if let Some((block, done)) = &mut self.tail {
-            *done += count;
-            if *done == block.len() {
-                self.tail = None;
+        let done = match &mut self.tail {
+            Tail::Empty => false,
+            Tail::Area { start, end } => {
+                *start += count as u32;
+                start == end
             }
+            Tail::Block { block, start } => {
+                *start += count as u32;
+                *start as usize == block.len()
+            }
+        };
+        if done {
+            self.tail = Tail::Empty;
         }
         if self.segments.is_empty() && self.segments.capacity() > 0 {
             self.segments = VecDeque::new();
@@ -141,5 +257,82 @@ impl<P: Payload> OutQueue<P> {
     pub(crate) fn clear(&mut self, spent: &mut Vec<P>) {
         let len = self.len;
         self.advance(len, spent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Foreign(&'static [u8]);
+
+    impl AsRef<[u8]> for Foreign {
+        fn as_ref(&self) -> &[u8] {
+            self.0
+        }
+    }
+
+    impl Payload for Foreign {}
+
+    fn pending(queue: &OutQueue<Foreign>, area: &OutArea) -> Vec<u8> {
+        queue.with_segments(area, |segments| {
+            segments
+                .iter()
+                .flat_map(|segment| segment.to_vec())
+                .collect()
+        })
+    }
+
+    #[test]
+    fn what_was_not_sent_survives_the_next_use_of_the_area() {
+        let (mut area, pool) = (OutArea::new(), BlockPool::new(0));
+        let mut queue = OutQueue::new();
+        queue.copy(b"sent and not sent", &mut area, &pool);
+        queue.advance(9, &mut Vec::new());
+        queue.leave_area(&area, &pool);
+        area.clear();
+        let mut other = OutQueue::<Foreign>::new();
+        other.copy(b"something else entirely", &mut area, &pool);
+        assert_eq!(pending(&queue, &area), b"not sent");
+    }
+
+    #[test]
+    fn queues_that_write_by_turns_keep_their_bytes_apart_and_in_order() {
+        let (mut area, pool) = (OutArea::new(), BlockPool::new(0));
+        let (mut one, mut other) = (OutQueue::new(), OutQueue::new());
+        for _ in 0..3 {
+            one.copy(b"a", &mut area, &pool);
+            other.copy(b"b", &mut area, &pool);
+            one.copy(b"c", &mut area, &pool);
+        }
+        one.push(Foreign(b"long"), &area, &pool);
+        one.copy(b"d", &mut area, &pool);
+        assert_eq!(pending(&one, &area), b"acacaclongd");
+        assert_eq!(pending(&other, &area), b"bbb");
+    }
+
+    #[test]
+    fn what_does_not_fit_into_the_area_goes_into_blocks() {
+        let (mut area, pool) = (OutArea::new(), BlockPool::new(0));
+        let mut queue = OutQueue::<Foreign>::new();
+        let piece = vec![7; AREA_BYTES - 1];
+        queue.copy(&piece, &mut area, &pool);
+        queue.copy(&piece, &mut area, &pool);
+        assert_eq!(queue.len(), 2 * piece.len());
+        assert_eq!(pending(&queue, &area), [piece.clone(), piece].concat());
+        queue.clear(&mut Vec::new());
+        assert_eq!((queue.len(), pool.blocks_in_use()), (0, 0));
+    }
+
+    #[test]
+    fn an_emptied_queue_keeps_no_memory() {
+        let (mut area, pool) = (OutArea::new(), BlockPool::new(0));
+        let mut queue = OutQueue::new();
+        queue.copy(b"head", &mut area, &pool);
+        queue.push(Foreign(b"body"), &area, &pool);
+        let mut spent = Vec::new();
+        queue.advance(8, &mut spent);
+        assert!(queue.is_empty() && queue.segments.capacity() == 0 && spent.len() == 1);
     }
 }

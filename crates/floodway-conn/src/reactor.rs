@@ -28,6 +28,7 @@ use crate::driver::{
 };
 use crate::message::Host;
 use crate::notice::Notices;
+use crate::output::OutArea;
 use crate::shared::Shared;
 
 /// Bytes of payloads that were sent but not yet dropped, above which Python is visited before a blocking wait.
@@ -70,7 +71,12 @@ pub(crate) enum Owner {
 pub(crate) struct Connections<P> {
     pub slots: Slab<Slot>,
     pub actives: Slab<Active<P>>,
+    /// Active parts as new that no connection has: the next batch wants most of them again.
+    spare: Vec<u32>,
 }
+
+/// Numbers below this one may be spare. Only those, or the spare ones would hold on to the memory of a burst.
+const SPARE_ACTIVES: u32 = 256;
 
 impl<P: crate::Payload> Connections<P> {
     /// The slots in use.
@@ -92,10 +98,27 @@ impl<P: crate::Payload> Connections<P> {
     pub fn busy(&mut self, index: u32) -> Option<(&mut Slot, &mut Active<P>)> {
         let slot = self.slots.get_mut(index)?;
         if slot.active == 0 {
-            slot.active = self.actives.insert(Active::new(Interest::RECEIVE)) + 1;
+            let spare = self.spare.pop();
+            let number =
+                spare.unwrap_or_else(|| self.actives.insert(Active::new(Interest::RECEIVE)));
+            slot.active = number + 1;
         }
         let active = self.actives.get_mut(slot.active - 1)?;
         Some((slot, active))
+    }
+
+    /// Takes the active part, which is idle, from a connection.
+    pub fn rest(&mut self, index: u32) {
+        let Some((slot, Some(active))) = self.parts(index) else {
+            return;
+        };
+        let number = std::mem::take(&mut slot.active) - 1;
+        if number < SPARE_ACTIVES {
+            active.renew();
+            self.spare.push(number);
+        } else {
+            self.actives.take(number);
+        }
     }
 }
 
@@ -114,11 +137,14 @@ impl<H: Host> Sockets for View<'_, H> {
             self.shared.stats.stale_events.add(1);
             return None;
         }
-        let buffered = {
-            let slot = self.connections.slots.get(token.slot)?;
-            slot.state == State::Open && slot.marks.has(Marks::BUFFERED)
-        };
-        if buffered {
+        let is_buffered =
+            |slot: &Slot| slot.state == State::Open && slot.marks.has(Marks::BUFFERED);
+        if self
+            .connections
+            .slots
+            .get(token.slot)
+            .is_some_and(is_buffered)
+        {
             let (slot, active) = self.connections.busy(token.slot)?;
             if matches!(active.input, Input::Empty) {
                 let buffer = floodway_base::LinkBuffer::new(self.pool.clone());
@@ -175,6 +201,8 @@ pub struct Reactor<H: Host> {
     pub(crate) timers: Slab<(u32, Option<TimerId>, H::Call)>,
     timer_serial: u32,
     pub(crate) pool: BlockPool,
+    /// Small writes since the last settling.
+    pub(crate) out_area: OutArea,
     /// Payloads that were sent, for `take_spent`.
     pub(crate) spent: Vec<H::Payload>,
     /// Of connections that are being opened: addresses to try if this one does not answer, the next one last.
@@ -226,6 +254,7 @@ impl<H: Host> Reactor<H> {
             connections: Connections {
                 slots: Slab::new(),
                 actives: Slab::new(),
+                spare: Vec::new(),
             },
             acceptors: Vec::new(),
             ready: VecDeque::new(),
@@ -238,6 +267,7 @@ impl<H: Host> Reactor<H> {
             timers: Slab::new(),
             timer_serial: 0,
             pool: BlockPool::new(base_limits::POOL_IDLE_BYTES),
+            out_area: OutArea::new(),
             spent: Vec::new(),
             fallbacks: HashMap::new(),
             clock,

@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-use floodway_base::{Step, Token};
+use floodway_base::{FrameTooLong, Step, Token};
 use floodway_sys::{Errno, socket};
 
-use crate::connection::{Found, Input, Marks, Pending, State};
+use crate::connection::{Active, Found, Input, Marks, Pending, Slot, State};
 use crate::message::Host;
 use crate::reactor::Reactor;
 use crate::reason::CloseReason;
 use crate::route::Framing;
-use crate::shared::control;
+use crate::shared::{Shared, control};
 
 impl<H: Host> Reactor<H> {
     pub(crate) fn on_received(&mut self, token: Token, range: Range<usize>) {
@@ -18,7 +18,7 @@ impl<H: Host> Reactor<H> {
         if !self.count_received(index, range.len()) {
             return;
         }
-        let Some((_, active)) = self.connections.busy(index) else {
+        let Some((slot, active)) = self.connections.busy(index) else {
             return;
         };
         match &mut active.input {
@@ -39,7 +39,11 @@ impl<H: Host> Reactor<H> {
                 self.shared.stats.bytes_copied.add(copied as u64);
             }
         }
-        self.look(index);
+        match look_at(index, slot, active, &self.shared, self.driver.area()) {
+            Looked::Nothing => {}
+            Looked::Frame => slot.make_ready(index, &mut self.ready),
+            Looked::TooLong(error) => self.begin_close(index, CloseReason::FrameTooLong(error)),
+        }
     }
 
     pub(crate) fn on_received_in_place(&mut self, token: Token, count: usize) {
@@ -56,17 +60,16 @@ impl<H: Host> Reactor<H> {
     /// Counts bytes that arrived. Returns whether anybody wants them.
     fn count_received(&mut self, index: u32, count: usize) -> bool {
         self.shared.stats.bytes_in.add(count as u64);
-        self.touch(index);
-        let now = self.now;
-        let Some((slot, active)) = self.connections.parts(index) else {
+        let Some(slot) = self.connections.slots.get_mut(index) else {
             return false;
         };
+        slot.touch(index, &mut self.touched);
+        slot.progress = self.now;
         add_owned(&self.shared.slots.shared(index).bytes_in, count as u64);
-        slot.progress = now;
         match slot.state {
             State::Open => self.shared.route(slot.route).wanted.data,
             State::Lingering => {
-                if let Some(active) = active {
+                if let Some((_, Some(active))) = self.connections.parts(index) {
                     active.discard_left = active.discard_left.saturating_sub(count as u32);
                     if active.discard_left == 0 {
                         let reason = active.reason;
@@ -84,85 +87,24 @@ impl<H: Host> Reactor<H> {
         let Some((slot, Some(active))) = self.connections.parts(index) else {
             return;
         };
-        // A worker thread's handler may change the framing, or leave bytes that come first: what follows is looked at
-        // when it is done.
-        if slot.state != State::Open || active.busy {
-            return;
-        }
-        if active.found.is_none() && active.input.len() > 0 {
-            let word = self
-                .shared
-                .slots
-                .shared(index)
-                .control
-                .load(std::sync::atomic::Ordering::Acquire);
-            let overridden;
-            let route = self.shared.route(slot.route);
-            let framing = if word & control::OVERRIDE == 0 {
-                &route.framing
-            } else {
-                let changed = self.shared.override_of(index);
-                if changed.reframe {
-                    return; // a refresh is on its way
-                }
-                overridden = changed.framing.unwrap_or_else(|| route.framing.clone());
-                &overridden
-            };
-            match framing {
-                Framing::Buffered => {
-                    let len = active.input.len();
-                    // Offered again only when more has come than the handler has already seen and left.
-                    if len as u32 > active.scanned {
-                        active.found = Some(Found {
-                            payload_start: 0,
-                            payload_end: 0,
-                            consumed: 0,
-                        });
-                    }
-                    if len > route.max_input {
-                        let limit = route.max_input;
-                        let error = floodway_base::FrameTooLong { size: len, limit };
-                        return self.begin_close(index, CloseReason::FrameTooLong(error));
-                    }
-                }
-                Framing::Codec(codec) => {
-                    let input = active.input.bytes(self.driver.area());
-                    match codec.decode(&mut active.scanned, input) {
-                        Ok(Step::Frame { payload, consumed }) => {
-                            active.found = Some(Found {
-                                payload_start: payload.start as u32,
-                                payload_end: payload.end as u32,
-                                consumed: consumed as u32,
-                            });
-                        }
-                        Ok(Step::More { .. }) => {}
-                        Err(error) => {
-                            return self.begin_close(index, CloseReason::FrameTooLong(error));
-                        }
-                    }
-                }
-            }
-        }
-        if active.found.is_some() && !active.pauses.any() {
-            self.make_ready(index);
+        match look_at(index, slot, active, &self.shared, self.driver.area()) {
+            Looked::Nothing => {}
+            Looked::Frame => slot.make_ready(index, &mut self.ready),
+            Looked::TooLong(error) => self.begin_close(index, CloseReason::FrameTooLong(error)),
         }
     }
 
     /// Puts a connection on the ready list, once.
     pub(crate) fn make_ready(&mut self, index: u32) {
-        if let Some(slot) = self.connections.slots.get_mut(index)
-            && !slot.marks.set(Marks::READY)
-        {
-            self.ready.push_back(index);
+        if let Some(slot) = self.connections.slots.get_mut(index) {
+            slot.make_ready(index, &mut self.ready);
         }
     }
 
     /// Puts a connection on the list of those to settle, once.
     pub(crate) fn touch(&mut self, index: u32) {
-        if let Some(slot) = self.connections.slots.get_mut(index)
-            && !slot.marks.set(Marks::TOUCHED)
-        {
-            self.touched.push(index);
+        if let Some(slot) = self.connections.slots.get_mut(index) {
+            slot.touch(index, &mut self.touched);
         }
     }
 
@@ -359,6 +301,85 @@ impl<H: Host> Reactor<H> {
             active.pending.set(Pending::WRITABLE);
             self.make_ready(index);
         }
+    }
+}
+
+/// What is at the front of a connection's input.
+pub(crate) enum Looked {
+    /// No whole frame, or none that may be delivered now.
+    Nothing,
+    /// A frame that may be delivered: `Active::found` has it.
+    Frame,
+    /// No frame of this framing.
+    TooLong(FrameTooLong),
+}
+
+/// Looks for a whole frame at the front of the input.
+pub(crate) fn look_at<H: Host>(
+    index: u32,
+    slot: &Slot,
+    active: &mut Active<H::Payload>,
+    shared: &Shared<H>,
+    area: &[u8],
+) -> Looked {
+    // A worker thread's handler may change the framing, or leave bytes that come first: what follows is looked at when
+    // it is done.
+    if slot.state != State::Open || active.busy {
+        return Looked::Nothing;
+    }
+    if active.found.is_none() && active.input.len() > 0 {
+        let word = shared
+            .slots
+            .shared(index)
+            .control
+            .load(std::sync::atomic::Ordering::Acquire);
+        let overridden;
+        let route = shared.route(slot.route);
+        let framing = if word & control::OVERRIDE == 0 {
+            &route.framing
+        } else {
+            let changed = shared.override_of(index);
+            if changed.reframe {
+                return Looked::Nothing; // a refresh is on its way
+            }
+            overridden = changed.framing.unwrap_or_else(|| route.framing.clone());
+            &overridden
+        };
+        match framing {
+            Framing::Buffered => {
+                let len = active.input.len();
+                if len > route.max_input {
+                    let limit = route.max_input;
+                    return Looked::TooLong(FrameTooLong { size: len, limit });
+                }
+                // Offered again only when more has come than the handler has already seen and left.
+                if len as u32 > active.scanned {
+                    active.found = Some(Found {
+                        payload_start: 0,
+                        payload_end: 0,
+                        consumed: 0,
+                    });
+                }
+            }
+            Framing::Codec(codec) => {
+                match codec.decode(&mut active.scanned, active.input.bytes(area)) {
+                    Ok(Step::Frame { payload, consumed }) => {
+                        active.found = Some(Found {
+                            payload_start: payload.start as u32,
+                            payload_end: payload.end as u32,
+                            consumed: consumed as u32,
+                        });
+                    }
+                    Ok(Step::More { .. }) => {}
+                    Err(error) => return Looked::TooLong(error),
+                }
+            }
+        }
+    }
+    if active.found.is_some() && !active.pauses.any() {
+        Looked::Frame
+    } else {
+        Looked::Nothing
     }
 }
 

@@ -48,6 +48,7 @@ impl<H: Host> Reactor<H> {
         while let Some(index) = self.touched.pop() {
             self.settle(index);
         }
+        self.out_area.clear();
     }
 
     fn settle(&mut self, index: u32) {
@@ -57,10 +58,10 @@ impl<H: Host> Reactor<H> {
             }
             return;
         };
-        match self.connections.slots.get_mut(index) {
-            Some(slot) => slot.marks.clear(Marks::TOUCHED),
-            None => return,
-        }
+        let Some((slot, _)) = self.connections.parts(index) else {
+            return;
+        };
+        slot.marks.clear(Marks::TOUCHED);
         if !self.flush(index, token) || self.come_to_rest(index, token) {
             return;
         }
@@ -85,8 +86,7 @@ impl<H: Host> Reactor<H> {
             && !slot.marks.has(Marks::PEER_FINISHED | Marks::READY)
             && active.is_idle()
         {
-            let number = std::mem::take(&mut slot.active) - 1;
-            self.connections.actives.take(number);
+            self.connections.rest(index);
         }
     }
 
@@ -110,10 +110,7 @@ impl<H: Host> Reactor<H> {
         {
             return false;
         }
-        if slot.active != 0 {
-            let number = std::mem::take(&mut slot.active) - 1;
-            self.connections.actives.take(number);
-        }
+        self.connections.rest(index);
         true
     }
 

@@ -7,8 +7,7 @@ use floodway_base::{LinkBuffer, Token};
 use crate::connection::State;
 use crate::driver::Sent;
 use crate::message::{Host, Outgoing};
-use crate::output::OutQueue;
-use crate::reactor::{Connections, Reactor};
+use crate::reactor::Reactor;
 use crate::reason::CloseReason;
 
 /// Bytes from which a payload is queued by reference. Below, a copy is faster than a segment of its own, and the
@@ -16,43 +15,43 @@ use crate::reason::CloseReason;
 pub const REFERENCE_BYTES: usize = 16 * 1024;
 
 impl<H: Host> Reactor<H> {
-    /// The queue for output of a connection that still takes some. The bytes must have been admitted.
-    fn queue(&mut self, token: Token, len: usize) -> Option<&mut OutQueue<H::Payload>> {
+    /// Readies a connection for `len` more bytes of output, which were admitted. False: it takes none any more.
+    fn takes_output(&mut self, token: Token, len: usize) -> bool {
         let index = token.slot;
-        let takes = self.shared.is_live(token)
-            && matches!(
-                self.connections.slots.get(index)?.state,
-                State::Opening | State::Open
-            );
-        if !takes {
-            self.shared.slots.sub_pending(token, len as u32);
-            return None;
+        if self.shared.is_live(token)
+            && let Some((slot, active)) = self.connections.busy(index)
+            && matches!(slot.state, State::Opening | State::Open)
+        {
+            slot.touch(index, &mut self.touched);
+            self.shared.stats.output_queued.add(len as u64);
+            if active.output.is_empty() {
+                active.output_progress = self.now;
+                active.unacknowledged = u32::MAX;
+            }
+            return true;
         }
-        self.touch(index);
-        let now = self.now;
-        self.shared.stats.output_queued.add(len as u64);
-        let (_, active) = self.connections.busy(index)?;
-        if active.output.is_empty() {
-            active.output_progress = now;
-            active.unacknowledged = u32::MAX;
-        }
-        Some(&mut active.output)
+        self.shared.slots.sub_pending(token, len as u32);
+        false
     }
 
     /// Queues a copy of `bytes`, which were admitted.
     pub fn write_copy(&mut self, token: Token, bytes: &[u8]) {
         self.shared.stats.bytes_copied.add(bytes.len() as u64);
-        let pool = self.pool.clone();
-        if let Some(output) = self.queue(token, bytes.len()) {
-            output.copy(bytes, &pool);
+        if self.takes_output(token, bytes.len())
+            && let Some((_, Some(active))) = self.connections.parts(token.slot)
+        {
+            active.output.copy(bytes, &mut self.out_area, &self.pool);
         }
     }
 
     /// Queues a payload, which was admitted, by reference.
     pub fn write_payload(&mut self, token: Token, payload: H::Payload) {
-        match self.queue(token, payload.as_ref().len()) {
-            Some(output) => output.push(payload),
-            None => self.spent.push(payload),
+        if self.takes_output(token, payload.as_ref().len())
+            && let Some((_, Some(active))) = self.connections.parts(token.slot)
+        {
+            active.output.push(payload, &self.out_area, &self.pool);
+        } else {
+            self.spent.push(payload);
         }
     }
 
@@ -60,17 +59,16 @@ impl<H: Host> Reactor<H> {
     pub fn write_buffer(&mut self, token: Token, mut buffer: LinkBuffer) {
         self.shared.stats.bytes_copied.add(buffer.take_copied());
         let len = buffer.len();
-        if len >= REFERENCE_BYTES {
-            if let Some(output) = self.queue(token, len) {
-                output.append(buffer);
+        if self.takes_output(token, len)
+            && let Some((_, Some(active))) = self.connections.parts(token.slot)
+        {
+            if len >= REFERENCE_BYTES {
+                active.output.append(buffer, &self.out_area, &self.pool);
+                return;
             }
-            return;
-        }
-        self.shared.stats.bytes_copied.add(len as u64);
-        let pool = self.pool.clone();
-        if let Some(output) = self.queue(token, len) {
+            self.shared.stats.bytes_copied.add(len as u64);
             for chunk in buffer.chunks() {
-                output.copy(chunk, &pool);
+                active.output.copy(chunk, &mut self.out_area, &self.pool);
             }
         }
     }
@@ -92,26 +90,28 @@ impl<H: Host> Reactor<H> {
         }
     }
 
-    /// Sends what is pending, in one system call. Returns false when that ended the connection.
+    /// Sends what is pending, in one system call; what is left no longer lies in the area. Returns false when that
+    /// ended the connection.
     pub(crate) fn flush(&mut self, index: u32, token: Token) -> bool {
-        let Connections { slots, actives, .. } = &mut self.connections;
-        let Some(slot) = slots.get_mut(index) else {
-            return false;
-        };
-        if slot.active == 0 || !matches!(slot.state, State::Open | State::Closing) {
-            return true;
-        }
-        let (Some(active), Some(socket)) = (actives.get_mut(slot.active - 1), &slot.socket) else {
+        let Some((slot, Some(active))) = self.connections.parts(index) else {
             return true;
         };
-        if active.blocked || active.output.is_empty() {
+        if active.output.is_empty() {
             return true;
         }
-        let driver = &mut self.driver;
-        let sent = active
-            .output
-            .with_segments(|segments| driver.send(token, socket.as_fd(), segments));
+        let sent = match &slot.socket {
+            Some(socket)
+                if !active.blocked && matches!(slot.state, State::Open | State::Closing) =>
+            {
+                let driver = &mut self.driver;
+                active.output.with_segments(&self.out_area, |segments| {
+                    driver.send(token, socket.as_fd(), segments)
+                })
+            }
+            _ => Ok(Sent::Now(0)),
+        };
         match sent {
+            Ok(Sent::Now(0)) => {}
             Ok(Sent::Now(count)) => {
                 active.output.advance(count, &mut self.spent);
                 active.output_progress = self.now;
@@ -126,17 +126,15 @@ impl<H: Host> Reactor<H> {
                     .output_queued
                     .set(stats.output_queued.get() - count as u64);
                 self.shared.slots.sub_pending(token, count as u32);
-                true
             }
-            Ok(Sent::Later) => {
-                active.blocked = true;
-                true
-            }
+            Ok(Sent::Later) => active.blocked = true,
             Err(errno) => {
                 self.retire(index, CloseReason::System(errno));
-                false
+                return false;
             }
         }
+        active.output.leave_area(&self.out_area, &self.pool);
+        true
     }
 
     /// Ends the connections with the most pending output while all of it together is above the budget.

@@ -209,7 +209,12 @@ impl<P: Poller> Driver for Readiness<P> {
         fd: BorrowedFd<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Result<Sent, Errno> {
-        match socket::send_vectored(fd, pieces) {
+        // One piece is the common case, and `send` spares the kernel the copy of an array of pieces.
+        let sent = match pieces {
+            [piece] => socket::send(fd, piece),
+            pieces => socket::send_vectored(fd, pieces),
+        };
+        match sent {
             Ok(count) => Ok(Sent::Now(count)),
             Err(Errno::AGAIN) => Ok(Sent::Later),
             Err(errno) => Err(errno),
