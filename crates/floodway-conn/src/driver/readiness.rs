@@ -18,8 +18,9 @@ use floodway_sys::{Errno, is_transient_accept_error, socket};
 
 use super::{Completion, Driver, Interest, Sent, Sockets, Waited};
 
-/// Bytes of the receive area that all connections of a reactor share.
-const AREA_BYTES: usize = 1 << 20;
+/// The most bytes of one wait, and of the receive area that all connections of a reactor share. What one wait takes in
+/// is handled and sent before the next, so this is what travels through the processor's caches at a time.
+const AREA_BYTES: usize = 256 * 1024;
 /// The room in a connection's last block for which no new one is taken: a peer that sends byte by byte must not cost
 /// a block for each.
 const KEPT_ROOM_BYTES: usize = 4 * 1024;
@@ -65,6 +66,8 @@ pub(super) struct Readiness<P> {
     read_chunk: usize,
     area: Box<[MaybeUninit<u8>]>,
     filled: usize,
+    /// Bytes that the last wait received into connections' own buffers.
+    in_place: usize,
     ready: Vec<ReadyFd>,
     /// How many of `ready` were served.
     served: usize,
@@ -77,12 +80,13 @@ impl<P: Poller> Readiness<P> {
             read_chunk,
             area: Box::new_uninit_slice(AREA_BYTES.max(read_chunk)),
             filled: 0,
+            in_place: 0,
             ready: Vec::new(),
             served: 0,
         }
     }
 
-    /// Serves one descriptor. Returns false when the receive area has no room for it.
+    /// Serves one descriptor. Returns false when this wait must not take in more.
     fn serve(
         &mut self,
         ready: ReadyFd,
@@ -103,6 +107,9 @@ impl<P: Poller> Readiness<P> {
         };
         let send = target.send;
         if target.receive && (ready.readable || ready.end || ready.error) {
+            if self.area.len() - self.filled - self.in_place < self.read_chunk {
+                return false;
+            }
             let received = if let Some(buffer) = target.into {
                 let space =
                     buffer.receive_space(KEPT_ROOM_BYTES.min(self.read_chunk), self.read_chunk);
@@ -110,15 +117,13 @@ impl<P: Poller> Readiness<P> {
                 socket::recv(target.fd, &mut space[..most]).map(|count| {
                     // SAFETY: the kernel has initialised `count` bytes at the front of that space.
                     unsafe { buffer.received(count) };
+                    self.in_place += count;
                     (count > 0).then_some(Completion::ReceivedInPlace { token, count })
                 })
             } else {
-                let space = &mut self.area[self.filled..];
-                if space.len() < self.read_chunk {
-                    return false;
-                }
                 let start = self.filled;
-                socket::recv(target.fd, &mut space[..self.read_chunk]).map(|count| {
+                let space = &mut self.area[start..start + self.read_chunk];
+                socket::recv(target.fd, space).map(|count| {
                     self.filled += count;
                     let range = start..start + count;
                     (count > 0).then_some(Completion::Received { token, range })
@@ -228,6 +233,7 @@ impl<P: Poller> Driver for Readiness<P> {
         completions: &mut Vec<Completion>,
     ) -> Result<Waited, Errno> {
         self.filled = 0;
+        self.in_place = 0;
         let mut waited = Waited::Done;
         if self.served == self.ready.len() {
             self.served = 0;
