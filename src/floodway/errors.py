@@ -62,7 +62,7 @@ class FrameTooLong(ConnectionClosed):
 
 
 class ServerStopping(ConnectionClosed):
-    """The engine is stopping and its grace time is over."""
+    """The engine is stopping: idle connections and those still opening end at once, busy ones when its grace is over."""
 
     reason = "server_stopping"
 
