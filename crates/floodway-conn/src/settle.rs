@@ -480,6 +480,8 @@ impl<H: Host> Reactor<H> {
         }
         if slot.marks.has(Marks::ADMITTED) {
             self.admission.leave(ip_of(&closed.peer));
+        } else {
+            self.admission.descriptor_freed();
         }
         if tell {
             active.pending.set(Pending::CLOSE);
@@ -490,7 +492,6 @@ impl<H: Host> Reactor<H> {
         } else {
             self.release(index);
         }
-        self.retry_listeners();
     }
 
     /// Gives the slot of a retired connection back.
