@@ -66,7 +66,7 @@ class FrameTooLong(ConnectionClosed):
 
 
 class ServerStopping(ConnectionClosed):
-    """The engine is stopping: idle connections and those still opening end at once, busy ones when its grace is over."""
+    """The engine is stopping: idle connections and those still opening end at once, busy ones after its grace time."""
 
     reason = "server_stopping"
 

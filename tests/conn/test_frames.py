@@ -194,8 +194,7 @@ def test_a_frame_above_its_limit_ends_the_connection(
             floodway.Buffered(),
             floodway.Limits(max_input=4),
             b"12345",
-            "of at least 5 bytes arrived and the framing allows 4; raise the framing's max_bytes (of Buffered: "
-            "Limits.max_input)",
+            "the framing allows 4; raise the framing's max_bytes (of Buffered: Limits.max_input)",
         ),
     ],
 )

@@ -115,18 +115,17 @@ def test_a_close_on_a_sub_reactor_lets_the_main_reactor_accept_again(outgoing: b
     )
     with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
         listener.setblocking(False)
+        main.listen(listener.fileno(), 0, hand_over=True)
         port = listener.getsockname()[1]
         if outgoing:
             other = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
             conn = sub.connect(other.getsockname(), route, timeout=None)
         else:
-            main.listen(listener.fileno(), 0, hand_over=True)
             stack.enter_context(dial_port(port))
-            wait_until(lambda: [sub.adopt(event[1], route) for event in turn(main)], "the first is accepted")
+            ((_, newcomer, _),) = wait_until(lambda: turn(main), "the first is accepted")
+            sub.adopt(newcomer, route)
             turn(sub)
             (conn,) = sub.connections()
-        if outgoing:
-            main.listen(listener.fileno(), 0, hand_over=True)
         wait_until(lambda: (turn(sub), conn.state == "open")[1], "the first connection is open")
         stack.enter_context(dial_port(port))
         with no_descriptor_free():
