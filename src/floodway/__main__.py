@@ -1,6 +1,6 @@
 """`python -m floodway` is the `floodway` command."""
 
-from floodway.cli.main import main
+from floodway_command import main
 
 if __name__ == "__main__":
     main()

@@ -158,7 +158,7 @@ class Reactor:  # home: floodway.conn.reactor
 class Connection:  # home: floodway.conn.connection
     # full public docstrings live in the Rust source (text signature + doc), the stub mirrors signatures
     @property
-    def id(self) -> int: ...
+    def id(self) -> int: ...  # unique in the process
     @property
     def peer(self) -> Address: ...
     @property

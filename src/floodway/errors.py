@@ -56,13 +56,17 @@ class SlowConsumer(ConnectionClosed):
 
 
 class FrameTooLong(ConnectionClosed):
-    """The peer sent a frame above its framing's `max_bytes`, or more undelivered input than `Limits.max_input`."""
+    """The peer sent a frame above its framing's `max_bytes`, or more undelivered input than `Limits.max_input`.
+
+    Also a length that cannot be, since it is smaller than the header it includes: here as there the peer speaks another
+    framing or attacks, and the connection is useless. The message tells which it was.
+    """
 
     reason = "frame_too_long"
 
 
 class ServerStopping(ConnectionClosed):
-    """The engine is stopping and its grace time is over."""
+    """The engine is stopping: idle connections and those still opening end at once, busy ones after its grace time."""
 
     reason = "server_stopping"
 

@@ -401,6 +401,25 @@ def test_the_facts_of_a_closed_connection_stay(thread: str) -> None:
         THREADS[thread](conn, check)
 
 
+def test_no_two_connections_of_a_process_share_an_id() -> None:
+    """Of two engines with two reactors each, one after the other on the same slot, and afterwards."""
+    handlers = Echo(), Echo()
+    options: dict[str, Any] = {"sub_reactors": 2, "balancer": floodway.RoundRobin()}
+    with (
+        floodway.Engine(handlers[0], "tcp://127.0.0.1:0", **options) as one,
+        floodway.Engine(handlers[1], "tcp://127.0.0.1:0", **options) as other,
+    ):
+        for engine in (one, other) * 3:
+            with dial(engine) as first, dial(engine) as second:
+                for peer in (first, second):
+                    peer.sendall(b"hello")
+                    assert read_exactly(peer, 5) == b"hello"
+            wait_until(lambda: not one.connections() and not other.connections(), "both are closed")
+    ids = [conn.id for handler in handlers for conn in handler.opened]
+    assert len(ids) == len(set(ids)) == 12
+    assert all(type(number) is int for number in ids)
+
+
 def test_user_data_lives_until_on_close_has_returned() -> None:
     seen: list[object] = []
 

@@ -366,6 +366,33 @@ def test_join_names_the_worker_that_is_stuck() -> None:
         engine.join(10)
 
 
+def test_join_waits_as_long_as_it_is_told_for_a_callback_that_returns_late() -> None:
+    """Although the time to stop is over, which without a timeout ends the wait."""
+    entered, leave = threading.Event(), threading.Event()
+
+    class Blocks(floodway.Handler):
+        def on_data(self, conn: floodway.Connection, data: bytes) -> None:
+            entered.set()
+            leave.wait(30)
+
+    engine = floodway.Engine(Blocks(), "tcp://127.0.0.1:0", threads=1)
+    engine.start()
+    with visit(engine) as visitor:
+        visitor.sendall(b"x")
+        assert entered.wait(10)
+        engine.stop(0)
+        with pytest.raises(NotStopped):
+            engine.join()
+        begun = time.monotonic()
+        with pytest.raises(NotStopped, match="floodway-worker-0 is stuck in a callback"):
+            engine.join(0.2)
+        assert time.monotonic() - begun >= 0.2
+        late = threading.Timer(0.2, leave.set)
+        late.start()
+        engine.join(20)
+        late.join()
+
+
 def test_a_stuck_reactor_holds_up_no_other() -> None:
     leave = threading.Event()
 

@@ -175,6 +175,42 @@ def test_a_frame_above_its_limit_ends_the_connection(
         assert len(engine.connections()) == 1
 
 
+@pytest.mark.parametrize(
+    ("framing", "limits", "stream", "text"),
+    [
+        (
+            floodway.LengthPrefixed(max_bytes=4),
+            floodway.Limits(),
+            b"\0\0\0\5",
+            "a frame of at least 5 bytes arrived and the framing allows 4; raise the framing's max_bytes",
+        ),
+        (
+            floodway.LengthPrefixed(includes_header=True, max_bytes=2),
+            floodway.Limits(),
+            b"\0\0\0\3",
+            "a frame announced 3 bytes, which is less than the header that is included in it; check includes_header",
+        ),
+        (
+            floodway.Buffered(),
+            floodway.Limits(max_input=4),
+            b"12345",
+            "the framing allows 4; raise the framing's max_bytes (of Buffered: Limits.max_input)",
+        ),
+    ],
+)
+def test_the_error_of_a_frame_says_what_was_wrong_with_it(
+    framing: Any, limits: floodway.Limits, stream: bytes, text: str, engine_with: MakeEngine
+) -> None:
+    handler = Frames()
+    with engine_with(handler, framing=framing, limits=limits) as engine, dial(engine) as peer:
+        peer.sendall(stream)
+        assert read_to_end(peer) == b""
+        peer.close()
+        (error,) = handler.wait_closed()
+    assert isinstance(error, floodway.FrameTooLong)
+    assert text in str(error)
+
+
 @pytest.mark.parametrize("model", ["single", "single+threads"])
 def test_a_buffer_left_alone_ends_the_connection_at_max_input(model: str, engine_with: MakeEngine) -> None:
     class Hoarder(Journal):

@@ -182,9 +182,29 @@ def test_an_engine_stops_although_a_connection_is_opening(options: dict[str, Any
     with silent() as address:
         with floodway.Engine(driver=driver, **options) as engine:
             engine.connect(address, client, timeout=None)
-            engine.stop(grace=0.1)
+            engine.stop(grace=600)  # it does not wait for what has not begun
             engine.join(10)
         assert isinstance(client.next("close"), floodway.ServerStopping)
+    assert client.events.empty()
+
+
+def test_an_engine_stops_although_a_name_is_being_resolved(driver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def resolve(self: TcpAddress, *, passive: bool = False) -> list[tuple[str, int]]:
+        asked.set()
+        answer.wait(20)
+        return [("127.0.0.1", 1)]
+
+    monkeypatch.setattr(TcpAddress, "resolve", resolve)
+    client = Client()
+    with floodway.Engine(driver=driver) as engine:
+        engine.connect("tcp://slow.invalid:1", client, timeout=None)
+        assert asked.wait(10)
+        engine.stop(grace=600)
+        assert isinstance(client.next("close"), floodway.ServerStopping)
+        answer.set()
+        engine.join(10)
     assert client.events.empty()
 
 

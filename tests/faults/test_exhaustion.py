@@ -1,15 +1,22 @@
 """Descriptors run out: a server with 60 of them, and 120 clients."""
 
+import gc
 import os
+import resource
 import signal
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from floodway.app.framing import Raw
+from floodway.base.clock import FakeClock
+from floodway.conn.reactor import EVENT_ACCEPTED, Admission, Reactor
+from floodway.limits import Limits
 from tests.helpers import fault_process as process
 from tests.helpers.fault_peers import ask, dial_port
 from tests.helpers.fault_server import Server
@@ -71,6 +78,68 @@ def test_a_burst_beyond_the_limit_is_shed_without_running_out_of_descriptors(dri
             assert stats["connections"] == DESCRIPTORS * 8 // 10
             assert stats["accept_errors"] == {}
             assert ask(peers[0]) == b"hello"
+
+
+@contextmanager
+def no_descriptor_free() -> Iterator[None]:
+    """Lower this process's limit to what it has open, once every number below is taken."""
+    gc.collect()  # what earlier tests left behind closes now
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
+    fillers = [os.dup(0)]
+    while fillers[-1] < highest:
+        fillers.append(os.dup(0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(*fillers, highest) + 1, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for filler in fillers:
+            os.close(filler)
+
+
+def turn(core: Reactor) -> list[tuple[int, Any, Any]]:
+    """The events of one poll that does not wait."""
+    return list(core.poll(0) or ())
+
+
+@pytest.mark.parametrize("outgoing", [False, True])
+def test_a_close_on_a_sub_reactor_lets_the_main_reactor_accept_again(outgoing: bool, driver: Any) -> None:
+    """The clock stands still, so the back-off of the main reactor never ends by itself."""
+    admission, clock, limits = Admission(None, None), FakeClock(), Limits()
+    main, sub = (
+        Reactor(name, driver=driver, limits=limits, admission=admission, clock=clock) for name in ("main", "sub")
+    )
+    route = sub.add_route(
+        interest=0, framing=Raw().native(), limits=limits, keepalive=None, nodelay=False, serialized=False
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
+        listener.setblocking(False)
+        main.listen(listener.fileno(), 0, hand_over=True)
+        port = listener.getsockname()[1]
+        if outgoing:
+            other = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            conn = sub.connect(other.getsockname(), route, timeout=None)
+        else:
+            stack.enter_context(dial_port(port))
+            ((_, newcomer, _),) = wait_until(lambda: turn(main), "the first is accepted")
+            sub.adopt(newcomer, route)
+            turn(sub)
+            (conn,) = sub.connections()
+        wait_until(lambda: (turn(sub), conn.state == "open")[1], "the first connection is open")
+        stack.enter_context(dial_port(port))
+        with no_descriptor_free():
+            wait_until(lambda: (turn(main), main.stats().accept_errors)[1], "accepting fails")
+            failures = main.stats().accept_errors
+            turn(main)
+            assert main.stats().accept_errors == failures
+            conn.abort()
+            turn(sub)
+            newcomers = [event for event in turn(main) if event[0] == EVENT_ACCEPTED]
+        assert len(newcomers) == 1
+        newcomers.clear()
+    main.close()
+    sub.close()
 
 
 @pytest.mark.alone

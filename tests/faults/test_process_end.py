@@ -1,5 +1,7 @@
 """Starting and stopping as a process sees it: what grows, interpreter exit, signals, fork."""
 
+import gc
+import os
 import signal
 import socket
 import subprocess
@@ -7,9 +9,12 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
+from floodway.conn.reactor import Admission, Reactor
+from floodway.limits import Limits
 from tests.helpers.fault_peers import ask, dial_port
 from tests.helpers.peers import read_to_end
 from tests.helpers.waiting import PATIENCE_SECONDS
@@ -241,3 +246,22 @@ def test_a_forked_child_that_lives_on_does_not_keep_closed_connections_in_the_po
         assert int(child.stdout.readline().removeprefix("waits ")) < 20
         code, _, err = end_of(child)
     assert (code, err) == (0, "")
+
+
+def test_a_forked_child_that_drops_a_reactor_leaves_the_parents_poller_alone(driver: Any) -> None:
+    """An epoll instance is shared with a child: what the child removes from it, the parent has lost."""
+    core = Reactor("shared", driver=driver, limits=Limits(), admission=Admission(None, None))
+    assert list(core.poll(0) or ()) == []
+    pid = os.fork()
+    if pid == 0:
+        try:
+            core.close()
+            del core
+            gc.collect()
+        finally:
+            os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    core.wake()
+    assert list(core.poll(10) or ()) == []
+    assert list(core.poll(0.01) or ()) == []
+    core.close()

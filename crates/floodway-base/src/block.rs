@@ -30,8 +30,7 @@ use crate::raw_block::RawBlock;
 /// # let pool = floodway_base::BlockPool::new(0);
 /// let mut block = pool.take(16);
 /// assert_eq!(block.extend(b"hello"), 5);
-/// block.filled_mut()[0] = b'j';
-/// assert_eq!(block.freeze().as_slice(), b"jello");
+/// assert_eq!(block.freeze().as_slice(), b"hello");
 /// ```
 pub struct BlockMut {
     raw: RawBlock,
@@ -65,12 +64,6 @@ impl BlockMut {
     pub fn filled(&self) -> &[u8] {
         // SAFETY: `len` bytes at the front are initialised, and nobody else refers to the block.
         unsafe { slice::from_raw_parts(self.raw.data().cast(), self.len()) }
-    }
-
-    /// What it holds, to be changed.
-    pub fn filled_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `filled`; `&mut self` is the one reference's one borrow.
-        unsafe { slice::from_raw_parts_mut(self.raw.data().cast(), self.len()) }
     }
 
     /// The room behind what it holds. Say with [`advance`](Self::advance) how much of it was
@@ -138,18 +131,6 @@ impl Block {
         // SAFETY: `len` bytes at the front were initialised before the block was frozen, and a
         // frozen block has no writing handle.
         unsafe { slice::from_raw_parts(self.raw.data().cast(), self.len as usize) }
-    }
-
-    /// The block for writing again, if this was the last reference.
-    pub fn try_into_mut(self) -> Result<BlockMut, Self> {
-        if self.raw.is_unique() {
-            Ok(BlockMut {
-                raw: self.raw,
-                len: self.len,
-            })
-        } else {
-            Err(self)
-        }
     }
 }
 

@@ -70,7 +70,8 @@ impl fmt::Display for FrameTooLong {
             write!(
                 f,
                 "a frame of at least {size} bytes arrived and the framing allows {limit}; \
-                 raise the framing's max_bytes, or check that the peer speaks this framing"
+                 raise the framing's max_bytes (of Buffered: Limits.max_input), or check that the peer speaks this \
+                 framing"
             )
         } else {
             write!(

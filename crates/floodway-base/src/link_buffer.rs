@@ -343,13 +343,6 @@ impl LinkBuffer {
         }
     }
 
-    /// Gives back what an idle buffer does not need: the room behind its last byte and the memory
-    /// of its chain.
-    pub fn release_spare(&mut self) {
-        self.tail = None;
-        self.chain.shrink_to_fit();
-    }
-
     // ---- within ----
 
     /// Makes the first `n` bytes lie in one slice.

@@ -253,7 +253,7 @@ fn errors_name_value_limit_and_remedy() {
     assert_eq!(
         text,
         "a frame of at least 70000 bytes arrived and the framing allows 65536; raise the framing's \
-         max_bytes, or check that the peer speaks this framing"
+         max_bytes (of Buffered: Limits.max_input), or check that the peer speaks this framing"
     );
     let text = EncodeError::ContainsDelimiter { at: 3 }.to_string();
     assert!(

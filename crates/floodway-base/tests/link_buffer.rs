@@ -167,13 +167,16 @@ fn a_known_length_is_received_in_one_piece() {
 }
 
 #[test]
-fn an_idle_buffer_can_give_everything_back() {
+fn the_front_is_lent_to_be_copied_if_it_lies_in_one_block() {
     let pool = BlockPool::new(0);
-    let mut buffer = LinkBuffer::new(pool.clone());
-    buffer.write(&vec![1; 100_000]);
-    assert!(buffer.skip(100_000));
-    buffer.release_spare();
-    assert_eq!(pool.blocks_in_use(), 0);
+    let mut buffer = buffer_of(&pool, &[b"abc", b"def"]);
+    assert_eq!(buffer.front_to_copy(2), Some(&b"ab"[..]));
+    assert_eq!(buffer.front_to_copy(3), Some(&b"abc"[..]));
+    assert_eq!(buffer.copied(), 5);
+    assert_eq!(buffer.front_to_copy(4), None);
+    assert_eq!(buffer.front_to_copy(7), None);
+    assert_eq!((buffer.copied(), buffer.len()), (5, 6));
+    assert_eq!(LinkBuffer::new(pool).front_to_copy(0), None);
 }
 
 #[test]
@@ -199,7 +202,7 @@ enum Operation {
     Slice(usize),
     PopChunk,
     MakeContiguous(usize),
-    ReleaseSpare,
+    Front(usize),
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
@@ -224,7 +227,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => n().prop_map(Slice),
         1 => Just(PopChunk),
         1 => n().prop_map(MakeContiguous),
-        1 => Just(ReleaseSpare),
+        1 => n().prop_map(Front),
     ]
 }
 
@@ -343,7 +346,19 @@ impl Checked {
                     "the room was behind the last byte"
                 );
             }
-            ReleaseSpare => self.buffer.release_spare(),
+            Front(n) => {
+                let copied = self.buffer.copied();
+                let expected = self.front(n);
+                let in_one_block = self
+                    .buffer
+                    .chunks()
+                    .next()
+                    .is_some_and(|front| front.len() >= n);
+                let front = self.buffer.front_to_copy(n);
+                assert_eq!(front, expected.as_deref().filter(|_| in_one_block));
+                let counted = if in_one_block { n as u64 } else { 0 };
+                assert_eq!(self.buffer.copied(), copied + counted);
+            }
         }
     }
 

@@ -54,19 +54,6 @@ fn blocks_outlive_their_pool() {
 }
 
 #[test]
-fn a_block_can_be_written_again_once_it_is_shared_no_more() {
-    let pool = BlockPool::new(0);
-    let block = filled(&pool, b"abc");
-    let other = block.clone();
-    let block = block.try_into_mut().unwrap_err();
-    drop(other);
-    let mut block = block.try_into_mut().unwrap();
-    block.filled_mut()[0] = b'x';
-    block.extend(b"d");
-    assert_eq!(block.filled(), b"xbcd");
-}
-
-#[test]
 fn slices_cut_without_copying() {
     let pool = BlockPool::new(0);
     let mut slice = Slice::new(filled(&pool, b"0123456789"), 1..9);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use floodway_base::TimerId;
 use floodway_sys::{Errno, SocketAddress, is_transient_accept_error};
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Paused};
 use crate::clock::ticks;
 use crate::connection::Marks;
 use crate::message::Host;
@@ -73,7 +73,7 @@ pub(crate) fn ip_of(address: &SocketAddress) -> Option<IpAddr> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accepting {
     Yes,
-    /// Exhausted: tried again when the timer fires or a connection of this reactor closes.
+    /// Exhausted: tried again when the timer fires or a connection of this process closes.
     BackingOff {
         timer: TimerId,
     },
@@ -168,6 +168,13 @@ impl<H: Host> Reactor<H> {
         let timer = self.wheel.arm(deadline, Owner::Listener(listener));
         acceptor.accepting = Accepting::BackingOff { timer };
         self.driver.close(acceptor.socket.as_fd());
+        self.wait_for_descriptor();
+    }
+
+    /// Asks to be told of a descriptor that any reactor of the process closes.
+    fn wait_for_descriptor(&self) {
+        let shared: Arc<dyn Paused> = self.shared.clone();
+        self.admission.wait_for_descriptor(Arc::downgrade(&shared));
     }
 
     /// Accepts again after a pause.
@@ -188,6 +195,7 @@ impl<H: Host> Reactor<H> {
             let deadline = self.now.wrapping_add(ticks(LONGEST_BACK_OFF));
             let timer = self.wheel.arm(deadline, Owner::Listener(listener));
             acceptor.accepting = Accepting::BackingOff { timer };
+            self.wait_for_descriptor();
         }
     }
 

@@ -1,16 +1,27 @@
 //! How many accepted connections a process may have: one count that all reactors of an engine share.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, Weak};
 
-/// Counts accepted connections against `max_connections` and `max_connections_per_ip`.
+/// A reactor that has stopped accepting for want of descriptors or memory.
+pub(crate) trait Paused: Send + Sync + fmt::Debug {
+    /// Something was given back: lets the reactor try again. Any thread.
+    fn resume(&self);
+}
+
+/// Counts accepted connections against `max_connections` and `max_connections_per_ip`. Descriptors too are the
+/// process's, so it also knows which reactors wait for one.
 #[derive(Debug)]
 pub struct Admission {
     max: Option<usize>,
     count: AtomicUsize,
     per_ip: Option<PerIp>,
+    /// Whether `paused` has entries: all that a close looks at.
+    any_paused: AtomicBool,
+    paused: Mutex<Vec<Weak<dyn Paused>>>,
 }
 
 #[derive(Debug)]
@@ -29,6 +40,8 @@ impl Admission {
                 max,
                 counts: Mutex::default(),
             }),
+            any_paused: AtomicBool::new(false),
+            paused: Mutex::default(),
         }
     }
 
@@ -53,7 +66,7 @@ impl Admission {
         admitted
     }
 
-    /// Counts one connection less.
+    /// Counts one connection less, whose socket is closed.
     pub fn leave(&self, ip: Option<IpAddr>) {
         self.count.fetch_sub(1, Ordering::Relaxed);
         if let (Some(per_ip), Some(ip)) = (&self.per_ip, ip) {
@@ -64,6 +77,36 @@ impl Admission {
                     counts.remove(&ip);
                 }
             }
+        }
+        self.descriptor_freed();
+    }
+
+    /// Lets this reactor know once a descriptor was closed. One that is closed before this takes effect is missed: the
+    /// reactor's back-off makes up for that.
+    pub(crate) fn wait_for_descriptor(&self, reactor: Weak<dyn Paused>) {
+        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        if !paused.iter().any(|other| other.ptr_eq(&reactor)) {
+            paused.push(reactor);
+        }
+        self.any_paused.store(true, Ordering::Release);
+    }
+
+    /// A descriptor was closed: reactors that wait for one try again. One load while nobody waits.
+    pub(crate) fn descriptor_freed(&self) {
+        if self.any_paused.load(Ordering::Relaxed) {
+            self.resume_paused();
+        }
+    }
+
+    #[cold]
+    fn resume_paused(&self) {
+        let waiting = {
+            let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+            self.any_paused.store(false, Ordering::Relaxed);
+            std::mem::take(&mut *paused)
+        };
+        for reactor in waiting.iter().filter_map(Weak::upgrade) {
+            reactor.resume();
         }
     }
 

@@ -56,6 +56,8 @@ pub enum Message<H: Host> {
     Resolved(Token, Vec<SocketAddress>),
     /// Answer with our address of this connection.
     AskLocal(Token, SyncSender<Option<SocketAddress>>),
+    /// A descriptor was closed in this process: accept again, if that pauses for want of one.
+    DescriptorFreed,
     /// Call this on the owner's thread.
     Call(H::Call),
     /// Forget this timer.

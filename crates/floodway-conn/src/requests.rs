@@ -46,6 +46,7 @@ impl<H: Host> Reactor<H> {
                     // Who asked may have stopped waiting.
                     let _ = answer.try_send(local);
                 }
+                Message::DescriptorFreed => self.retry_listeners(),
                 Message::Call(call) => self.calls.push_back(call),
                 Message::CancelTimer(number) => {
                     // The host drops what it holds, and only its own threads may: it finds the call cancelled.

@@ -125,6 +125,11 @@ impl<H: Host> Reactor<H> {
             .as_ref()
             .is_none_or(|active| active.output.is_empty());
         match slot.state {
+            State::Opening if draining.is_some() => {
+                // Nothing has begun that could be finished.
+                self.retire(index, CloseReason::ServerStopping);
+                false
+            }
             State::Opening | State::Lingering => true,
             State::Closed => false,
             State::Closing => !flushed || self.shut_and_linger(index),
@@ -472,6 +477,8 @@ impl<H: Host> Reactor<H> {
         }
         if slot.marks.has(Marks::ADMITTED) {
             self.admission.leave(ip_of(&closed.peer));
+        } else {
+            self.admission.descriptor_freed();
         }
         if tell {
             active.pending.set(Pending::CLOSE);
@@ -482,7 +489,6 @@ impl<H: Host> Reactor<H> {
         } else {
             self.release(index);
         }
-        self.retry_listeners();
     }
 
     /// Gives the slot of a retired connection back.
@@ -498,7 +504,8 @@ impl<H: Host> Reactor<H> {
         }
     }
 
-    /// Closes idle connections now and busy ones once they are idle; those that never sent a byte after `spare`.
+    /// Closes idle connections now and busy ones once they are idle; those that never sent a byte after `spare`. What is
+    /// still opening is given up at once.
     pub fn drain(&mut self, spare: Duration) {
         let until = self.clock.tick().wrapping_add(ticks(spare));
         self.draining = Some(Drain {

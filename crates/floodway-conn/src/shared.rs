@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use floodway_base::{Inbox, SlotTable, Token, Wake};
 use floodway_sys::{SocketAddress, UnixName, Waker};
 
+use crate::admission::Paused;
 use crate::connection::{Closed, State};
 use crate::message::{Host, Message};
 use crate::peer::{self, PeerTable};
@@ -106,6 +107,12 @@ pub struct Shared<H: Host> {
     load: AtomicUsize,
     /// Nanoseconds on the monotonic clock at which the current batch was given to Python; 0 while polling.
     busy_since_nanos: AtomicU64,
+}
+
+impl<H: Host> Paused for Shared<H> {
+    fn resume(&self) {
+        self.inbox.push(Message::DescriptorFreed);
+    }
 }
 
 impl<H: Host> Shared<H> {

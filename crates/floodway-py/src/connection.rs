@@ -267,11 +267,11 @@ impl Connection {
 
 #[pymethods]
 impl Connection {
-    /// A number that no other connection of this reactor has or had. Unique within a reactor only: where there are
-    /// several, key by the connection itself.
+    /// A number that no other connection of this process has or had: of every engine and reactor, closed ones included.
+    /// A forked child goes on counting where its parent was.
     #[getter]
-    fn id(&self) -> u64 {
-        self.token.to_bits()
+    fn id(&self) -> u128 {
+        self.reactor.get().id_of(self.token)
     }
 
     /// The peer's address as `socket` shapes it: (host, port), (host, port, flow, scope), or a path.

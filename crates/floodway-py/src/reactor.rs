@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use floodway_base::{OwnerCell, OwnerRef, Token};
+use floodway_base::{OwnerCell, OwnerRef, Token, limits};
 use floodway_conn::driver::DriverKind;
 use floodway_conn::{Clock, CloseReason, Delivery, Message, Polled, Shared};
 use floodway_sys::socket;
@@ -38,6 +39,8 @@ pub(crate) struct Reactor {
     core: OwnerCell<Core>,
     pub(crate) shared: Arc<Shared<PyHost>>,
     name: String,
+    /// Which of the process's reactors it is, from 0.
+    number: u64,
     driver: &'static str,
     /// The process that made it: a forked child may not use it.
     pid: u32,
@@ -50,7 +53,21 @@ pub(crate) struct Reactor {
 /// How long another thread waits for a reactor's answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Reactors that this process has made.
+static REACTORS: AtomicU64 = AtomicU64::new(0);
+
 impl Reactor {
+    /// One number for a reactor's number and a token, which together no other connection of the process ever has. Packed
+    /// without gaps, so that an id fits into 63 bits until 1,024 reactors were made.
+    pub(crate) fn id_of(&self, token: Token) -> u128 {
+        const SLOT_BITS: u32 = limits::MAX_SLOTS.trailing_zeros();
+        const TOKEN_BITS: u32 = SLOT_BITS + u32::BITS - 1;
+        const _: () = assert!(limits::MAX_SLOTS.is_power_of_two());
+        // Generations of connections are odd.
+        let life = u128::from(token.generation >> 1) << SLOT_BITS;
+        u128::from(self.number) << TOKEN_BITS | life | u128::from(token.slot)
+    }
+
     /// The core, if this is the owner's thread and nothing of it is in use: with all messages taken.
     pub(crate) fn core_here(&self) -> Option<OwnerRef<'_, Core>> {
         let mut core = self.core.try_borrow_mut()?;
@@ -205,6 +222,7 @@ impl Reactor {
             driver: core.driver_name(),
             core: OwnerCell::new(core),
             name,
+            number: REACTORS.fetch_add(1, Ordering::Relaxed),
             pid: std::process::id(),
             objects: Mutex::default(),
             failures: Mutex::default(),

@@ -52,7 +52,7 @@ pub mod wake;
 mod address;
 
 pub use crate::accept::accept;
-pub use crate::errno::{Errno, is_exhaustion, is_transient_accept_error};
+pub use crate::errno::{Errno, is_transient_accept_error};
 pub use crate::probe::Probe;
 pub use crate::socket::{SocketAddress, UnixName};
 #[cfg(target_os = "linux")]

@@ -32,17 +32,6 @@ pub enum ConnectProgress {
     InProgress,
 }
 
-/// The kind of address a socket uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Domain {
-    /// IPv4.
-    V4,
-    /// IPv6, which may carry IPv4 in mapped addresses.
-    V6,
-    /// Unix sockets.
-    Unix,
-}
-
 /// Receives into the front of `into` and returns how many bytes are initialised there; 0 is the end of input.
 ///
 /// `into` must not be empty: a receive of nothing could not be told from the end.
@@ -79,11 +68,6 @@ pub fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
 /// Sends FIN after what is already queued: the peer reads to the end, and may still answer.
 pub fn shutdown_write(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     rustix::net::shutdown(fd, Shutdown::Write)
-}
-
-/// Ends both directions. The descriptor stays open.
-pub fn shutdown_both(fd: BorrowedFd<'_>) -> Result<(), Errno> {
-    rustix::net::shutdown(fd, Shutdown::Both)
 }
 
 /// Takes the error that is pending on the socket, if there is one (`SO_ERROR`; asking clears it).
@@ -149,17 +133,11 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<(), Errno> {
 
 /// Whether this is a TCP socket (an IP socket of type stream; others are neither sent to nor configured like TCP).
 pub fn is_tcp(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
-    Ok(domain(fd)? != Domain::Unix && sockopt::socket_type(fd)? == SocketType::STREAM)
-}
-
-/// Which kind of addresses the socket uses; `EAFNOSUPPORT` for one that Floodway does not serve.
-pub fn domain(fd: BorrowedFd<'_>) -> Result<Domain, Errno> {
-    match rustix::net::getsockname(fd)?.address_family() {
-        AddressFamily::INET => Ok(Domain::V4),
-        AddressFamily::INET6 => Ok(Domain::V6),
-        AddressFamily::UNIX => Ok(Domain::Unix),
-        _ => Err(Errno::AFNOSUPPORT),
-    }
+    let family = rustix::net::getsockname(fd)?.address_family();
+    Ok(
+        [AddressFamily::INET, AddressFamily::INET6].contains(&family)
+            && sockopt::socket_type(fd)? == SocketType::STREAM,
+    )
 }
 
 /// Starts connecting a new stream socket (non-blocking, close-on-exec) to `address`.

@@ -87,9 +87,6 @@ def demo(connections: int, against: str) -> None:
             reports: dict[Server, list[LoadReport]] = {}
             for server in servers:
                 reports[server] = _measure(server, connections, screen)
-    except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        sys.exit(130)
     except OSError as error:
         raise click.ClickException(f"the demo could not run: {error}") from error
     for line in _summary(connections, reports):

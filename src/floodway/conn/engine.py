@@ -157,7 +157,8 @@ class Engine:
             if time.monotonic() >= limit:
                 raise TimeoutError(f"the engine still serves after {timeout} seconds; call stop() first")
         while not self._stopped.wait(STOP_STEP_SECONDS):
-            if running.shutdown.is_overdue or time.monotonic() > limit:
+            # Who gives a time waits that long: what is stuck may come loose meanwhile.
+            if time.monotonic() > limit if timeout is not None else running.shutdown.is_overdue:
                 raise NotStopped(_why_not_stopped(running))
         ending, self._ending = self._ending, None
         if ending is not None:

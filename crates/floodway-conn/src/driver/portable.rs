@@ -6,7 +6,12 @@
 //!
 //! `polling` repeats an interrupted wait by itself, so a signal is only noticed through a wake-up descriptor
 //! (`signal.set_wakeup_fd`, which `floodway.serve` installs).
+//!
+//! Dropping a `polling::Poller` removes its own timer and notifier from the epoll instance, which a forked child shares
+//! with its parent: the parent's next wait would fail for want of them. So a child forgets the poller. That leaks three
+//! close-on-exec descriptors until the child ends or runs another program.
 
+use std::mem::ManuallyDrop;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
@@ -18,8 +23,19 @@ use super::{Interest, Waited};
 
 #[derive(Debug)]
 pub(super) struct PollingPoller {
-    poller: polling::Poller,
+    poller: ManuallyDrop<polling::Poller>,
     events: Events,
+    /// The process that made it.
+    pid: u32,
+}
+
+impl Drop for PollingPoller {
+    fn drop(&mut self) {
+        if self.pid == std::process::id() {
+            // SAFETY: nothing uses the poller after this, its owner's drop.
+            unsafe { ManuallyDrop::drop(&mut self.poller) };
+        }
+    }
 }
 
 impl PollingPoller {
@@ -30,7 +46,8 @@ impl PollingPoller {
         }
         let capacity = max_ready.try_into().map_err(|_| Errno::INVAL)?;
         Ok(Self {
-            poller,
+            poller: ManuallyDrop::new(poller),
+            pid: std::process::id(),
             events: Events::with_capacity(capacity),
         })
     }
