@@ -39,7 +39,10 @@ ROUTE_EVENTS: Final[int]  # how many numbers a route takes
 class Admission:  # home: floodway.conn.reactor
     """Counts the connections of a process against its limits, from their accept on, newcomers included. Shared by all
     reactors of an engine."""
-    def __new__(cls, max_connections: int | None, max_connections_per_ip: int | None) -> Self: ...
+    def __new__(
+        cls, max_connections: int | None, max_connections_per_ip: int | None, seat: tuple[Seats, int, int] | None = None
+    ) -> Self:
+        """`seat`: where other processes see how many there are, as (seats, seat, generation)."""
     @property
     def connections(self) -> int: ...
     @property
@@ -77,6 +80,32 @@ class Newcomer:  # home: floodway.conn.balancing
     def fd(self) -> int: ...
     @property
     def peer(self) -> Address: ...
+
+@final
+class Seats:  # home: floodway.app.workers.seats
+    """The loads of several processes, in memory that processes forked after this share."""
+    def __new__(cls, seats: int) -> Self: ...
+    def __len__(self) -> int: ...
+    def sit(self, seat: int, generation: int, max_connections: int | None) -> None:
+        """The process that calls serves there from now on and owns nothing yet; no two have the same generation."""
+    def vacate(self, seat: int, generation: int) -> None:
+        """The process of this generation has ended. Nothing happens if another sits there by now."""
+    def is_occupied(self, seat: int) -> bool: ...
+    def load(self, seat: int) -> int:
+        """Connections owned there, and sockets on their way."""
+    def room(self, seat: int) -> int:
+        """How many more sockets may be handed over."""
+    def give(self, seat: int, sockets: int) -> None:
+        """Count so many sockets as on their way."""
+    def take_back(self, seat: int, sockets: int) -> None:
+        """Count so many less: they could not be handed over."""
+
+@final
+class HandOver:  # home: floodway.app.workers.seats
+    """One end of a pair of SOCK_SEQPACKET sockets on which accepted sockets go to another process."""
+    def __new__(cls, fd: int) -> Self: ...
+    def send(self, newcomers: list[Newcomer]) -> int:
+        """Hand over newcomers from the front, and return how many: fewer when the other side does not take them."""
 
 @final
 class Timer:  # home: floodway.conn.timers
@@ -126,10 +155,13 @@ class Reactor:  # home: floodway.conn.reactor
         the owner polls. Returns the number of its first event, above every EVENT_*; `interest` is a mask of 1 << ROUTE_*. `keepalive` in seconds, None for off.
         `serialized`: hold back each event of a connection until `done` was called for the one before
         (worker threads)."""
-    def listen(self, fd: int, route: int, *, hand_over: bool = False, shared: bool = False) -> int:
+    def listen(
+        self, fd: int, route: int, *, hand_over: bool = False, shared: bool = False, channel: bool = False
+    ) -> int:
         """Accept on a listening socket (the core keeps a duplicate). `shared`: others accept on it as well, and one of them
         is enough to wake (EPOLLEXCLUSIVE). With `hand_over` each newcomer is an EVENT_ACCEPTED instead of a
-        connection of this reactor, and `route` is not looked at. Owner thread, or any thread before the first poll. Returns its number."""
+        connection of this reactor, and `route` is not looked at. Owner thread, or any thread before the first poll.
+        `channel`: the socket is an end on which another process hands over what it accepts. Returns its number."""
     def adopt(self, newcomer: Newcomer, route: int) -> None:
         """Own this socket from now on. Any thread. Consumes the newcomer."""
     def connect(

@@ -41,6 +41,11 @@ impl Newcomer {
         self.socket.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }
 
+    /// The socket.
+    pub fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
+    }
+
     /// The other end.
     pub fn peer(&self) -> &SocketAddress {
         &self.peer
@@ -79,6 +84,17 @@ pub(crate) enum Accepting {
     },
 }
 
+/// Where a listener's sockets come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A listening socket.
+    Listening,
+    /// A listening socket on which others, perhaps in other processes, accept as well.
+    Shared,
+    /// A process that accepts, and hands its sockets over on this one.
+    Channel,
+}
+
 /// What becomes of accepted sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
@@ -93,20 +109,19 @@ pub(crate) struct Acceptor {
     pub socket: OwnedFd,
     pub route: u16,
     pub delivery: Delivery,
-    /// Others, perhaps in other processes, accept on the same socket.
-    pub shared: bool,
+    pub source: Source,
     pub accepting: Accepting,
     /// The pause after the next failure, doubled by each in a row.
     pub next_pause: Duration,
 }
 
 impl Acceptor {
-    pub fn new(socket: OwnedFd, route: u16, delivery: Delivery, shared: bool) -> Self {
+    pub fn new(socket: OwnedFd, route: u16, delivery: Delivery, source: Source) -> Self {
         Self {
             socket,
             route,
             delivery,
-            shared,
+            source,
             accepting: Accepting::Yes,
             next_pause: FIRST_BACK_OFF,
         }
@@ -143,6 +158,41 @@ impl<H: Host> Reactor<H> {
                 Some(token) => self.begin(token, socket, peer, route, Marks::ADMITTED),
                 None => self.admission.leave(ip_of(&peer)),
             },
+        }
+    }
+
+    /// Another process has handed over `count` sockets, of which this one had no descriptors for `lost`.
+    pub(crate) fn on_taken_over(&mut self, listener: u32, count: usize, lost: usize) {
+        self.admission.taken_over(count);
+        if lost > 0 {
+            self.shared.stats.lost.add(lost as u64);
+            self.on_accept_failed(listener, Errno::MFILE);
+        }
+    }
+
+    /// Accepts what waits now.
+    fn accept_all(&mut self, listener: u32) {
+        let mut completions = Vec::new();
+        loop {
+            let Some(Some(acceptor)) = self.acceptors.get(listener as usize) else {
+                return;
+            };
+            if !acceptor.is_accepting() {
+                return;
+            }
+            crate::driver::accept(
+                listener,
+                acceptor.fd(),
+                acceptor.source,
+                1,
+                &mut completions,
+            );
+            if completions.is_empty() {
+                return;
+            }
+            for completion in completions.drain(..) {
+                self.run_completion(completion);
+            }
         }
     }
 
@@ -186,9 +236,9 @@ impl<H: Host> Reactor<H> {
             return;
         };
         acceptor.accepting = Accepting::Yes;
-        let opened =
-            self.driver
-                .open_listener(listener, acceptor.socket.as_fd(), acceptor.shared);
+        let opened = self
+            .driver
+            .open_listener(listener, acceptor.socket.as_fd(), acceptor.source);
         if let Err(errno) = opened {
             self.on_accept_failed_to_resume(listener, errno);
         }
@@ -198,7 +248,7 @@ impl<H: Host> Reactor<H> {
     pub fn look_again(&mut self) {
         for listener in 0..self.acceptors.len() as u32 {
             if let Some(Some(acceptor)) = self.acceptors.get(listener as usize)
-                && acceptor.shared
+                && acceptor.source == Source::Shared
                 && acceptor.is_accepting()
             {
                 self.driver.close(acceptor.socket.as_fd());
@@ -244,11 +294,7 @@ impl<H: Host> Reactor<H> {
             return;
         };
         if acceptor.is_accepting() {
-            while let Some(Some(acceptor)) = self.acceptors.get(listener as usize)
-                && let Ok((socket, peer)) = floodway_sys::accept(acceptor.fd())
-            {
-                self.on_accepted(listener, socket, peer);
-            }
+            self.accept_all(listener);
         }
         if let Some(acceptor) = self.acceptors[listener as usize].take() {
             match acceptor.accepting {

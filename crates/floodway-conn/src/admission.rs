@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::seats::Seats;
 
 /// A reactor that has stopped accepting for want of descriptors or memory.
 pub(crate) trait Paused: Send + Sync + fmt::Debug {
@@ -19,9 +21,21 @@ pub struct Admission {
     max: Option<usize>,
     count: AtomicUsize,
     per_ip: Option<PerIp>,
+    seat: Option<Seat>,
     /// Whether `paused` has entries: all that a close looks at.
     any_paused: AtomicBool,
     paused: Mutex<Vec<Weak<dyn Paused>>>,
+}
+
+/// Where other processes see how many connections this one has.
+#[derive(Debug)]
+pub struct Seat {
+    /// The seats of all of them.
+    pub seats: Arc<Seats>,
+    /// Which one.
+    pub index: usize,
+    /// As it was given to `Seats::sit`.
+    pub generation: u32,
 }
 
 #[derive(Debug)]
@@ -31,8 +45,8 @@ struct PerIp {
 }
 
 impl Admission {
-    /// Limits; None: no limit.
-    pub fn new(max: Option<usize>, max_per_ip: Option<usize>) -> Self {
+    /// Limits; None: no limit. `seat`: where to tell other processes how many there are.
+    pub fn new(max: Option<usize>, max_per_ip: Option<usize>, seat: Option<Seat>) -> Self {
         Self {
             max,
             count: AtomicUsize::new(0),
@@ -40,6 +54,7 @@ impl Admission {
                 max,
                 counts: Mutex::default(),
             }),
+            seat,
             any_paused: AtomicBool::new(false),
             paused: Mutex::default(),
         }
@@ -63,12 +78,29 @@ impl Admission {
             }
             *count += 1;
         }
+        if admitted {
+            self.tell_seat(1);
+        }
         admitted
+    }
+
+    fn tell_seat(&self, change: i32) {
+        if let Some(seat) = &self.seat {
+            seat.seats.count(seat.index, seat.generation, change);
+        }
+    }
+
+    /// Sockets that another process had handed over have come.
+    pub(crate) fn taken_over(&self, sockets: usize) {
+        if let Some(seat) = &self.seat {
+            seat.seats.take(seat.index, sockets);
+        }
     }
 
     /// Counts one connection less, whose socket is closed.
     pub fn leave(&self, ip: Option<IpAddr>) {
         self.count.fetch_sub(1, Ordering::Relaxed);
+        self.tell_seat(-1);
         if let (Some(per_ip), Some(ip)) = (&self.per_ip, ip) {
             let mut counts = per_ip.lock();
             if let Some(count) = counts.get_mut(&ip) {

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 use floodway_base::{BlockPool, Slab, TimerId, TimerWheel, Token, limits as base_limits};
 use floodway_sys::{Errno, SocketAddress, Waker};
 
-use crate::acceptor::{Acceptor, Newcomer};
+use crate::acceptor::{Acceptor, Newcomer, Source};
 use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::connection::{Active, Input, Marks, Slot, State};
@@ -170,11 +170,11 @@ impl<H: Host> Sockets for View<'_, H> {
         })
     }
 
-    fn listener(&mut self, listener: u32) -> Option<(BorrowedFd<'_>, usize)> {
+    fn listener(&mut self, listener: u32) -> Option<(BorrowedFd<'_>, Source, usize)> {
         let acceptor = self.acceptors.get(listener as usize)?.as_ref()?;
         acceptor
             .is_accepting()
-            .then(|| (acceptor.fd(), self.admission.room()))
+            .then(|| (acceptor.fd(), acceptor.source, self.admission.room()))
     }
 }
 
@@ -392,27 +392,36 @@ impl<H: Host> Reactor<H> {
         self.now = self.clock.tick();
         let mut completions = std::mem::take(&mut self.completions);
         for completion in completions.drain(..) {
-            match completion {
-                Completion::Received { token, range } => self.on_received(token, range),
-                Completion::ReceivedInPlace { token, count } => {
-                    self.on_received_in_place(token, count);
-                }
-                Completion::EndOfInput { token } => self.on_end_of_input(token),
-                Completion::EndAhead { token } => self.on_end_ahead(token),
-                Completion::Room { token } => self.on_room(token),
-                Completion::Failed { token, errno } => self.on_failed(token, errno),
-                Completion::Woken => self.shared.inbox.waker().0.drain(),
-                Completion::Accepted {
-                    listener,
-                    socket,
-                    peer,
-                } => self.on_accepted(listener, socket, peer),
-                Completion::AcceptFailed { listener, errno } => {
-                    self.on_accept_failed(listener, errno);
-                }
-            }
+            self.run_completion(completion);
         }
         self.completions = completions;
+    }
+
+    pub(crate) fn run_completion(&mut self, completion: Completion) {
+        match completion {
+            Completion::Received { token, range } => self.on_received(token, range),
+            Completion::ReceivedInPlace { token, count } => {
+                self.on_received_in_place(token, count);
+            }
+            Completion::EndOfInput { token } => self.on_end_of_input(token),
+            Completion::EndAhead { token } => self.on_end_ahead(token),
+            Completion::Room { token } => self.on_room(token),
+            Completion::Failed { token, errno } => self.on_failed(token, errno),
+            Completion::Woken => self.shared.inbox.waker().0.drain(),
+            Completion::Accepted {
+                listener,
+                socket,
+                peer,
+            } => self.on_accepted(listener, socket, peer),
+            Completion::AcceptFailed { listener, errno } => {
+                self.on_accept_failed(listener, errno);
+            }
+            Completion::TakenOver {
+                listener,
+                count,
+                lost,
+            } => self.on_taken_over(listener, count, lost),
+        }
     }
 
     fn run_timers(&mut self) {
@@ -488,18 +497,17 @@ impl<H: Host> Reactor<H> {
     }
 
     /// Accepts on a socket that listens: it is owned from now on. Its options are inherited by what it accepts.
-    /// `shared`: others accept on it as well.
     pub fn listen(
         &mut self,
         socket: OwnedFd,
         route: u16,
         delivery: crate::acceptor::Delivery,
-        shared: bool,
+        source: Source,
     ) -> Result<u32, Errno> {
         let number = self.acceptors.len() as u32;
-        self.driver.open_listener(number, socket.as_fd(), shared)?;
+        self.driver.open_listener(number, socket.as_fd(), source)?;
         self.acceptors
-            .push(Some(Acceptor::new(socket, route, delivery, shared)));
+            .push(Some(Acceptor::new(socket, route, delivery, source)));
         Ok(number)
     }
 

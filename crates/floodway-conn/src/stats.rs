@@ -60,6 +60,8 @@ counters! {
     accepted,
     /// Sockets accepted and closed at once, because a limit was reached.
     shed,
+    /// Sockets handed over by another process for which this one had no descriptor: their peers were reset.
+    lost,
     /// Outgoing connections that opened.
     connected,
     /// Payload bytes received.

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use floodway_conn::Seat;
 use pyo3::prelude::*;
+
+use crate::seats::Seats;
 
 /// Counts the connections of a process against its limits, from their accept on, newcomers included. Shared by all
 /// reactors of an engine. Any thread.
@@ -12,12 +15,26 @@ pub(crate) struct Admission(pub(crate) Arc<floodway_conn::Admission>);
 #[pymethods]
 impl Admission {
     #[new]
-    #[pyo3(signature = (max_connections, max_connections_per_ip))]
-    fn new(max_connections: Option<usize>, max_connections_per_ip: Option<usize>) -> Self {
-        Self(Arc::new(floodway_conn::Admission::new(
+    #[pyo3(signature = (max_connections, max_connections_per_ip, seat = None))]
+    fn new(
+        max_connections: Option<usize>,
+        max_connections_per_ip: Option<usize>,
+        seat: Option<(PyRef<'_, Seats>, usize, u32)>,
+    ) -> PyResult<Self> {
+        let seat = seat
+            .map(|(seats, index, generation)| {
+                Ok::<_, PyErr>(Seat {
+                    seats: seats.0.clone(),
+                    index: seats.checked(index)?,
+                    generation,
+                })
+            })
+            .transpose()?;
+        Ok(Self(Arc::new(floodway_conn::Admission::new(
             max_connections,
             max_connections_per_ip,
-        )))
+            seat,
+        ))))
     }
 
     /// Accepted connections now.

@@ -38,6 +38,8 @@ mod payload;
 mod probe;
 #[allow(unsafe_code, reason = "a descriptor that Python lends for one call")]
 mod reactor;
+#[allow(unsafe_code, reason = "a descriptor that Python lends for one call")]
+mod seats;
 mod stats;
 mod timer;
 #[allow(unsafe_code, reason = "the buffer protocol")]
@@ -71,6 +73,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<link_buffer::LinkBuffer>()?;
     module.add_class::<newcomer::Newcomer>()?;
     module.add_class::<reactor::Reactor>()?;
+    module.add_class::<seats::HandOver>()?;
+    module.add_class::<seats::Seats>()?;
     module.add_class::<timer::Timer>()?;
     module.add_class::<view::View>()?;
     module.add_class::<view::WritableView>()?;

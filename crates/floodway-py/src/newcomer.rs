@@ -30,6 +30,11 @@ impl Newcomer {
             .unwrap_or_else(PoisonError::into_inner)
             .take()
     }
+
+    /// Takes back a socket that could not be handed on.
+    pub(crate) fn give_back(&self, socket: floodway_conn::Newcomer) {
+        *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Some(socket);
+    }
 }
 
 #[pymethods]

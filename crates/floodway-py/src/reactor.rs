@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use floodway_base::{OwnerCell, OwnerRef, Token, limits};
 use floodway_conn::driver::DriverKind;
-use floodway_conn::{Clock, CloseReason, Delivery, Message, Polled, Shared};
+use floodway_conn::{Clock, CloseReason, Delivery, Message, Polled, Shared, Source};
 use floodway_sys::socket;
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
@@ -326,8 +326,22 @@ impl Reactor {
     }
 
     /// Accept on a listening socket (the core keeps a duplicate). Owner thread, or any while nobody polls.
-    #[pyo3(signature = (fd, route, *, hand_over = false, shared = false))]
-    fn listen(&self, fd: i32, route: u32, hand_over: bool, shared: bool) -> PyResult<u32> {
+    /// `shared`: others accept on it as well. `channel`: it is no listening socket, but the end of a pair of
+    /// SOCK_SEQPACKET sockets on which another process hands over what it accepts.
+    #[pyo3(signature = (fd, route, *, hand_over = false, shared = false, channel = false))]
+    fn listen(
+        &self,
+        fd: i32,
+        route: u32,
+        hand_over: bool,
+        shared: bool,
+        channel: bool,
+    ) -> PyResult<u32> {
+        let source = match (channel, shared) {
+            (true, _) => Source::Channel,
+            (false, true) => Source::Shared,
+            (false, false) => Source::Listening,
+        };
         let (route, delivery) = if hand_over {
             (0, Delivery::HandOver)
         } else {
@@ -337,7 +351,7 @@ impl Reactor {
             // SAFETY: the caller keeps the socket open during this call, which makes a duplicate of it.
             let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
             let socket = socket::duplicate(borrowed)?;
-            core.listen(socket, route, delivery, shared)
+            core.listen(socket, route, delivery, source)
         })?
         .map_err(errors::system_error)
     }

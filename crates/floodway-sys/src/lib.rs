@@ -8,6 +8,8 @@
 //! | [`socket`] | receive, send, shut down, connect, options, addresses | `floodway-conn`, the connection |
 //! | [`accept()`] | one connection from a listener | `floodway-conn`, the acceptor |
 //! | [`errno`] | the named sets of errors that `accept(2)` speaks of | the acceptor's back-off |
+//! | [`handover`] | sockets on their way to another process | `floodway-conn`, the acceptor |
+//! | [`shared_memory`] | numbers that several processes see | `floodway-conn`, the seats |
 //! | [`epoll`] | readiness on Linux | the epoll driver (`driver="epoll"`) |
 //! | [`wake`] | waking a waiting reactor from another thread | the reactor's inbox |
 //! | [`timer`] | a deadline more precise than epoll's milliseconds | the load generator's schedule |
@@ -42,8 +44,10 @@ pub mod accept;
 #[cfg(target_os = "linux")]
 pub mod epoll;
 pub mod errno;
+pub mod handover;
 pub mod limits;
 pub mod probe;
+pub mod shared_memory;
 pub mod socket;
 #[cfg(target_os = "linux")]
 pub mod timer;

@@ -19,6 +19,8 @@ class ReactorStats:
     """Closed connections by reason, such as "finished", "system" or "idle_timeout"."""
     shed: int
     """Accepted and closed at once, because of max_connections or max_connections_per_ip."""
+    lost: int
+    """Handed over by the accepting process when this one had no descriptor left: their peers were reset."""
     bytes_in: int
     bytes_out: int
     bytes_copied: int

@@ -7,11 +7,13 @@
 use std::fmt;
 use std::io::IoSlice;
 use std::ops::Range;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use floodway_base::{LinkBuffer, Token};
-use floodway_sys::{Errno, SocketAddress};
+use floodway_sys::{Errno, SocketAddress, handover, is_transient_accept_error, socket};
+
+use crate::acceptor::Source;
 
 #[cfg(target_os = "linux")]
 mod epoll;
@@ -104,6 +106,15 @@ pub enum Completion {
         /// Why.
         errno: Errno,
     },
+    /// Another process has handed over sockets; the `Accepted` of those that came are in front of this.
+    TakenOver {
+        /// The listener's number.
+        listener: u32,
+        /// How many it has sent.
+        count: usize,
+        /// How many of them there was no descriptor for: they are closed.
+        lost: usize,
+    },
 }
 
 /// How a wait ended.
@@ -141,8 +152,8 @@ pub struct Target<'a> {
 pub trait Sockets {
     /// The connection with this token; None when it is gone, which the implementation counts.
     fn target(&mut self, token: Token) -> Option<Target<'_>>;
-    /// The listener with this number, and for how many sockets there is room; None when it is gone or pauses.
-    fn listener(&mut self, listener: u32) -> Option<(BorrowedFd<'_>, usize)>;
+    /// The listener with this number, what it is, and for how many sockets there is room; None when it is gone or pauses.
+    fn listener(&mut self, listener: u32) -> Option<(BorrowedFd<'_>, Source, usize)>;
 }
 
 /// The kernel's side of a reactor. See the module text.
@@ -164,13 +175,13 @@ pub trait Driver: Send + fmt::Debug {
     /// descriptor lives on in a forked child could not be removed any more.
     fn close(&mut self, fd: BorrowedFd<'_>);
 
-    /// Accept on this listener from now on. `shared`: others wait for the same socket, and one of them is enough to
-    /// wake for each connection. It has to be opened anew to be looked at again, never changed.
+    /// Accept on this listener from now on. Where it is shared, one of those that wait is enough to wake for each
+    /// connection; it has to be opened anew to be looked at again, never changed.
     fn open_listener(
         &mut self,
         listener: u32,
         fd: BorrowedFd<'_>,
-        shared: bool,
+        source: Source,
     ) -> Result<(), Errno>;
 
     /// Send as much of `pieces` as the kernel takes.
@@ -236,7 +247,7 @@ impl Driver for Closed {
 
     fn close(&mut self, _: BorrowedFd<'_>) {}
 
-    fn open_listener(&mut self, _: u32, _: BorrowedFd<'_>, _: bool) -> Result<(), Errno> {
+    fn open_listener(&mut self, _: u32, _: BorrowedFd<'_>, _: Source) -> Result<(), Errno> {
         Err(Errno::BADF)
     }
 
@@ -255,6 +266,65 @@ impl Driver for Closed {
 
     fn area(&self) -> &[u8] {
         &[]
+    }
+}
+
+/// Accepts at most `most` sockets without waiting, or takes one message of those that another process hands over.
+pub(crate) fn accept(
+    listener: u32,
+    fd: BorrowedFd<'_>,
+    source: Source,
+    most: usize,
+    completions: &mut Vec<Completion>,
+) {
+    if source == Source::Channel {
+        return take_over(listener, fd, completions);
+    }
+    for _ in 0..most {
+        match floodway_sys::accept(fd) {
+            Ok((socket, peer)) => completions.push(Completion::Accepted {
+                listener,
+                socket,
+                peer,
+            }),
+            Err(Errno::AGAIN) => return,
+            Err(errno) => {
+                completions.push(Completion::AcceptFailed { listener, errno });
+                if !is_transient_accept_error(errno) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn take_over(listener: u32, fd: BorrowedFd<'_>, completions: &mut Vec<Completion>) {
+    let mut sockets = Vec::new();
+    match handover::take_over(fd, &mut sockets) {
+        Ok(count) => {
+            let lost = count - sockets.len();
+            completions.extend(sockets.into_iter().map(|socket| {
+                match socket::peer_address(socket.as_fd()) {
+                    Ok(peer) => Completion::Accepted {
+                        listener,
+                        socket,
+                        peer,
+                    },
+                    // The peer has reset it on its way here.
+                    Err(_) => Completion::AcceptFailed {
+                        listener,
+                        errno: Errno::CONNABORTED,
+                    },
+                }
+            }));
+            completions.push(Completion::TakenOver {
+                listener,
+                count,
+                lost,
+            });
+        }
+        Err(Errno::AGAIN) => {}
+        Err(errno) => completions.push(Completion::AcceptFailed { listener, errno }),
     }
 }
 

@@ -14,9 +14,10 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use floodway_base::Token;
-use floodway_sys::{Errno, is_transient_accept_error, socket};
+use floodway_sys::{Errno, socket};
 
 use super::{Completion, Driver, Interest, Sent, Sockets, Waited};
+use crate::acceptor::Source;
 
 /// The most bytes of one wait, and of the receive area that all connections of a reactor share. What one wait takes in
 /// is handled and sent before the next, so this is what travels through the processor's caches at a time.
@@ -103,7 +104,10 @@ impl<P: Poller> Readiness<P> {
         }
         let token = Token::from_bits(ready.key);
         if token.generation == 0 {
-            accept_some(token.slot, sockets, completions);
+            if let Some((fd, source, room)) = sockets.listener(token.slot) {
+                let most = room.clamp(1, ACCEPTS_PER_WAIT);
+                super::accept(token.slot, fd, source, most, completions);
+            }
             return true;
         }
         let Some(target) = sockets.target(token) else {
@@ -159,28 +163,6 @@ impl<P: Poller> Readiness<P> {
     }
 }
 
-fn accept_some(listener: u32, sockets: &mut dyn Sockets, completions: &mut Vec<Completion>) {
-    let Some((fd, room)) = sockets.listener(listener) else {
-        return;
-    };
-    for _ in 0..room.clamp(1, ACCEPTS_PER_WAIT) {
-        match floodway_sys::accept(fd) {
-            Ok((socket, peer)) => completions.push(Completion::Accepted {
-                listener,
-                socket,
-                peer,
-            }),
-            Err(Errno::AGAIN) => return,
-            Err(errno) => {
-                completions.push(Completion::AcceptFailed { listener, errno });
-                if !is_transient_accept_error(errno) {
-                    return;
-                }
-            }
-        }
-    }
-}
-
 impl<P: Poller> Driver for Readiness<P> {
     fn name(&self) -> &'static str {
         self.poller.name()
@@ -211,13 +193,12 @@ impl<P: Poller> Driver for Readiness<P> {
         &mut self,
         listener: u32,
         fd: BorrowedFd<'_>,
-        shared: bool,
+        source: Source,
     ) -> Result<(), Errno> {
         let key = Token::new(listener, 0).to_bits();
-        if shared {
-            self.poller.add_shared(fd, key)
-        } else {
-            self.poller.add(fd, key, Interest::RECEIVE)
+        match source {
+            Source::Shared => self.poller.add_shared(fd, key),
+            Source::Listening | Source::Channel => self.poller.add(fd, key, Interest::RECEIVE),
         }
     }
 
