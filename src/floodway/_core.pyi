@@ -82,7 +82,7 @@ class Newcomer:  # home: floodway.conn.balancing
     def peer(self) -> Address: ...
 
 @final
-class Seats:  # home: floodway.app.workers.seats
+class Seats:  # home: floodway.conn.dispatcher
     """The loads of several processes, in memory that processes forked after this share."""
     def __new__(cls, seats: int) -> Self: ...
     def __len__(self) -> int: ...
@@ -95,13 +95,15 @@ class Seats:  # home: floodway.app.workers.seats
         """Connections owned there, and sockets on their way."""
     def room(self, seat: int) -> int:
         """How many more sockets may be handed over."""
+    def open(self) -> tuple[list[int], list[int]]:
+        """The seats to which sockets may be handed over now, and their loads."""
     def give(self, seat: int, sockets: int) -> None:
         """Count so many sockets as on their way."""
     def take_back(self, seat: int, sockets: int) -> None:
         """Count so many less: they could not be handed over."""
 
 @final
-class HandOver:  # home: floodway.app.workers.seats
+class HandOver:  # home: floodway.conn.dispatcher
     """One end of a pair of SOCK_SEQPACKET sockets on which accepted sockets go to another process."""
     def __new__(cls, fd: int) -> Self: ...
     def send(self, newcomers: list[Newcomer]) -> int:
@@ -156,12 +158,21 @@ class Reactor:  # home: floodway.conn.reactor
         `serialized`: hold back each event of a connection until `done` was called for the one before
         (worker threads)."""
     def listen(
-        self, fd: int, route: int, *, hand_over: bool = False, shared: bool = False, channel: bool = False
+        self,
+        fd: int,
+        route: int,
+        *,
+        source: Literal["listening", "shared", "channel"] = "listening",
+        delivery: Literal["own", "hand_over", "depart"] = "own",
+        seat: int = 0,
     ) -> int:
-        """Accept on a listening socket (the core keeps a duplicate). `shared`: others accept on it as well, and one of them
-        is enough to wake (EPOLLEXCLUSIVE). With `hand_over` each newcomer is an EVENT_ACCEPTED instead of a
-        connection of this reactor, and `route` is not looked at. Owner thread, or any thread before the first poll.
-        `channel`: the socket is an end on which another process hands over what it accepts. Returns its number."""
+        """Accept on a socket, of which the core keeps a duplicate, and return the number of this listener.
+
+        Source: a listening socket; one on which others accept too, of whom one is enough to wake (EPOLLEXCLUSIVE); or an
+        end on which another process hands over what it accepts for this seat. Delivery: as a connection of this reactor; or as an
+        EVENT_ACCEPTED, for a reactor of this process or for another process (`route` is not looked at). Owner thread, or
+        any thread before the first poll.
+        """
     def adopt(self, newcomer: Newcomer, route: int) -> None:
         """Own this socket from now on. Any thread. Consumes the newcomer."""
     def connect(
@@ -177,6 +188,10 @@ class Reactor:  # home: floodway.conn.reactor
         """Abort this connection because its handler raised `error`, which `on_close` gets."""
     def close_listeners(self) -> None:
         """Accept what waits, then close. Owner thread. Part one of stopping."""
+    def pause_accepting(self) -> None:
+        """Accept on no listener until `resume_accepting`. Owner thread."""
+    def resume_accepting(self) -> None:
+        """Accept again. Owner thread."""
     def close_listener(self, number: int) -> None:
         """Accept what waits, then close the listener of this number. Owner thread."""
     def look_again(self) -> None:

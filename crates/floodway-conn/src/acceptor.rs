@@ -22,23 +22,30 @@ pub(crate) const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Newcomer {
     socket: Option<OwnedFd>,
+    number: u64,
     peer: SocketAddress,
     admission: Arc<Admission>,
 }
 
 impl Newcomer {
     /// A socket that `Admission::enter` has admitted.
-    pub(crate) fn new(socket: OwnedFd, peer: SocketAddress, admission: Arc<Admission>) -> Self {
+    pub(crate) fn new(
+        socket: OwnedFd,
+        number: u64,
+        peer: SocketAddress,
+        admission: Arc<Admission>,
+    ) -> Self {
         Self {
             socket: Some(socket),
+            number,
             peer,
             admission,
         }
     }
 
-    /// The descriptor's number, for balancing.
-    pub fn fd(&self) -> i32 {
-        self.socket.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+    /// The number to balance by: the descriptor's, or a count where that does not stay.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// The socket.
@@ -82,6 +89,8 @@ pub(crate) enum Accepting {
     BackingOff {
         timer: TimerId,
     },
+    /// Python said so, and will say when it is over.
+    Paused,
 }
 
 /// Where a listener's sockets come from.
@@ -91,8 +100,11 @@ pub enum Source {
     Listening,
     /// A listening socket on which others, perhaps in other processes, accept as well.
     Shared,
-    /// A process that accepts, and hands its sockets over on this one.
-    Channel,
+    /// A process that accepts, and hands its sockets over on this one to whoever serves at the seat.
+    Channel {
+        /// The seat's number.
+        seat: usize,
+    },
 }
 
 /// What becomes of accepted sockets.
@@ -102,6 +114,9 @@ pub enum Delivery {
     Own,
     /// Python gets them, to choose a reactor.
     HandOver,
+    /// Python gets them, to choose another process. Their descriptors do not stay here, so the kernel would hand out the
+    /// same few numbers again and again: the number to balance by is a count instead.
+    Depart,
 }
 
 #[derive(Debug)]
@@ -150,8 +165,12 @@ impl<H: Host> Reactor<H> {
             return;
         }
         match delivery {
-            Delivery::HandOver => {
-                let newcomer = Newcomer::new(socket, peer, self.admission.clone());
+            Delivery::HandOver | Delivery::Depart => {
+                let number = match delivery {
+                    Delivery::Depart => self.shared.stats.accepted.get(),
+                    _ => socket.as_raw_fd().unsigned_abs().into(),
+                };
+                let newcomer = Newcomer::new(socket, number, peer, self.admission.clone());
                 self.newcomers.push_back((newcomer, listener));
             }
             Delivery::Own => match self.shared.reserve(route) {
@@ -163,7 +182,11 @@ impl<H: Host> Reactor<H> {
 
     /// Another process has handed over `count` sockets, of which this one had no descriptors for `lost`.
     pub(crate) fn on_taken_over(&mut self, listener: u32, count: usize, lost: usize) {
-        self.admission.taken_over(count);
+        if let Some(Some(acceptor)) = self.acceptors.get(listener as usize)
+            && let Source::Channel { seat } = acceptor.source
+        {
+            self.admission.taken_over(seat, count);
+        }
         if lost > 0 {
             self.shared.stats.lost.add(lost as u64);
             self.on_accept_failed(listener, Errno::MFILE);
@@ -209,6 +232,42 @@ impl<H: Host> Reactor<H> {
             return;
         }
         self.notices.accept_paused(errno, self.now);
+        self.back_off(listener);
+        self.wait_for_descriptor();
+    }
+
+    /// Asks to be told of a descriptor that any reactor of the process closes.
+    fn wait_for_descriptor(&self) {
+        let shared: Arc<dyn Paused> = self.shared.clone();
+        self.admission.wait_for_descriptor(Arc::downgrade(&shared));
+    }
+
+    /// Stops accepting until `resume_accepting`: there is nobody who could take more.
+    pub fn pause_accepting(&mut self) {
+        for acceptor in self.acceptors.iter_mut().flatten() {
+            match acceptor.accepting {
+                Accepting::Yes => self.driver.close(acceptor.socket.as_fd()),
+                Accepting::BackingOff { timer } => {
+                    self.wheel.cancel(timer);
+                }
+                Accepting::Paused => {}
+            }
+            acceptor.accepting = Accepting::Paused;
+        }
+    }
+
+    /// Accepts again after `pause_accepting`.
+    pub fn resume_accepting(&mut self) {
+        for listener in 0..self.acceptors.len() as u32 {
+            if let Some(Some(acceptor)) = self.acceptors.get(listener as usize)
+                && acceptor.accepting == Accepting::Paused
+            {
+                self.retry_listener(listener);
+            }
+        }
+    }
+
+    fn back_off(&mut self, listener: u32) {
         let Some(Some(acceptor)) = self.acceptors.get_mut(listener as usize) else {
             return;
         };
@@ -221,13 +280,6 @@ impl<H: Host> Reactor<H> {
         let timer = self.wheel.arm(deadline, Owner::Listener(listener));
         acceptor.accepting = Accepting::BackingOff { timer };
         self.driver.close(acceptor.socket.as_fd());
-        self.wait_for_descriptor();
-    }
-
-    /// Asks to be told of a descriptor that any reactor of the process closes.
-    fn wait_for_descriptor(&self) {
-        let shared: Arc<dyn Paused> = self.shared.clone();
-        self.admission.wait_for_descriptor(Arc::downgrade(&shared));
     }
 
     /// Accepts again after a pause.
@@ -302,6 +354,7 @@ impl<H: Host> Reactor<H> {
                 Accepting::BackingOff { timer } => {
                     self.wheel.cancel(timer);
                 }
+                Accepting::Paused => {}
             }
         }
     }

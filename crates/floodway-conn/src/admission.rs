@@ -90,10 +90,10 @@ impl Admission {
         }
     }
 
-    /// Sockets that another process had handed over have come.
-    pub(crate) fn taken_over(&self, sockets: usize) {
-        if let Some(seat) = &self.seat {
-            seat.seats.take(seat.index, sockets);
+    /// Sockets that another process had handed over to a seat have come, perhaps on its behalf.
+    pub(crate) fn taken_over(&self, seat: usize, sockets: usize) {
+        if let Some(own) = &self.seat {
+            own.seats.take(seat, sockets);
         }
     }
 

@@ -73,6 +73,13 @@ impl Seats {
         owned as usize + self.waiting(seat)
     }
 
+    /// The seats to which connections may be handed over now, with their loads.
+    pub fn open(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        (0..self.len())
+            .filter(|&seat| self.is_occupied(seat) && self.room(seat) > 0)
+            .map(|seat| (seat, self.load(seat)))
+    }
+
     /// How many more connections may be handed over.
     pub fn room(&self, seat: usize) -> usize {
         let max = self.number(seat, MAX).load(Ordering::Relaxed);

@@ -9,7 +9,7 @@ use crate::address;
 /// An accepted socket that no reactor owns yet. Closed when dropped without having been adopted. Any thread.
 #[pyclass(frozen, module = "floodway")]
 pub(crate) struct Newcomer {
-    fd: i32,
+    fd: u64,
     peer: Py<PyAny>,
     socket: Mutex<Option<floodway_conn::Newcomer>>,
 }
@@ -17,7 +17,7 @@ pub(crate) struct Newcomer {
 impl Newcomer {
     pub(crate) fn new(py: Python<'_>, socket: floodway_conn::Newcomer) -> PyResult<Self> {
         Ok(Self {
-            fd: socket.fd(),
+            fd: socket.number(),
             peer: address::to_python(py, socket.peer())?,
             socket: Mutex::new(Some(socket)),
         })
@@ -39,9 +39,9 @@ impl Newcomer {
 
 #[pymethods]
 impl Newcomer {
-    /// The descriptor's number.
+    /// The descriptor's number; in an accepting process, where descriptors do not stay, how many were accepted.
     #[getter]
-    fn fd(&self) -> i32 {
+    fn fd(&self) -> u64 {
         self.fd
     }
 

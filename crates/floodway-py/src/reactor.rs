@@ -208,9 +208,11 @@ impl Reactor {
             "epoll" => DriverKind::Epoll,
             "portable" => DriverKind::Portable,
             other => {
-                return Err(PyValueError::new_err(format!(
-                    "driver is {other:?}; write \"auto\", \"epoll\" or \"portable\""
-                )));
+                return Err(unknown(
+                    "driver",
+                    other,
+                    "\"auto\", \"epoll\" or \"portable\"",
+                ));
             }
         };
         let clock = clock.map_or_else(Clock::monotonic, FakeClock::clock);
@@ -325,27 +327,32 @@ impl Reactor {
         })
     }
 
-    /// Accept on a listening socket (the core keeps a duplicate). Owner thread, or any while nobody polls.
-    /// `shared`: others accept on it as well. `channel`: it is no listening socket, but the end of a pair of
-    /// SOCK_SEQPACKET sockets on which another process hands over what it accepts.
-    #[pyo3(signature = (fd, route, *, hand_over = false, shared = false, channel = false))]
-    fn listen(
-        &self,
-        fd: i32,
-        route: u32,
-        hand_over: bool,
-        shared: bool,
-        channel: bool,
-    ) -> PyResult<u32> {
-        let source = match (channel, shared) {
-            (true, _) => Source::Channel,
-            (false, true) => Source::Shared,
-            (false, false) => Source::Listening,
+    /// Accept on a socket (the core keeps a duplicate). Owner thread, or any while nobody polls.
+    #[pyo3(signature = (fd, route, *, source = "listening", delivery = "own", seat = 0))]
+    fn listen(&self, fd: i32, route: u32, source: &str, delivery: &str) -> PyResult<u32> {
+        let source = match source {
+            "listening" => Source::Listening,
+            "shared" => Source::Shared,
+            "channel" => Source::Channel { seat },
+            other => {
+                return Err(unknown(
+                    "source",
+                    other,
+                    "\"listening\", \"shared\" or \"channel\"",
+                ));
+            }
         };
-        let (route, delivery) = if hand_over {
-            (0, Delivery::HandOver)
-        } else {
-            (self.route_number(route)?, Delivery::Own)
+        let (route, delivery) = match delivery {
+            "own" => (self.route_number(route)?, Delivery::Own),
+            "hand_over" => (0, Delivery::HandOver),
+            "depart" => (0, Delivery::Depart),
+            other => {
+                return Err(unknown(
+                    "delivery",
+                    other,
+                    "\"own\", \"hand_over\" or \"depart\"",
+                ));
+            }
         };
         self.with_core(|core| {
             // SAFETY: the caller keeps the socket open during this call, which makes a duplicate of it.
@@ -468,6 +475,16 @@ impl Reactor {
         self.with_core(|core| core.close_listener(number))
     }
 
+    /// Stop accepting until `resume_accepting`. Owner thread.
+    fn pause_accepting(&self) -> PyResult<()> {
+        self.with_core(Core::pause_accepting)
+    }
+
+    /// Accept again. Owner thread.
+    fn resume_accepting(&self) -> PyResult<()> {
+        self.with_core(Core::resume_accepting)
+    }
+
     /// Look at every shared listener whether somebody waits there. Owner thread.
     fn look_again(&self) -> PyResult<()> {
         self.with_core(Core::look_again)
@@ -542,6 +559,10 @@ impl Reactor {
                 ))
             })
     }
+}
+
+fn unknown(name: &str, value: &str, known: &str) -> PyErr {
+    PyValueError::new_err(format!("{name} is {value:?}; write {known}"))
 }
 
 /// Ends a connection because of Python, on whatever thread.

@@ -73,6 +73,11 @@ impl Seats {
         Ok(self.0.room(self.checked(seat)?))
     }
 
+    /// The seats to which sockets may be handed over now, and their loads.
+    fn open(&self) -> (Vec<usize>, Vec<usize>) {
+        self.0.open().unzip()
+    }
+
     /// Count so many sockets as on their way.
     fn give(&self, seat: usize, sockets: usize) -> PyResult<()> {
         self.0.give(self.checked(seat)?, sockets);
@@ -110,7 +115,10 @@ impl HandOver {
                 .iter()
                 .filter_map(|newcomer| newcomer.get().take())
                 .collect();
-            let descriptors: Vec<_> = sockets.iter().filter_map(|one| one.socket()).collect();
+            let descriptors: Vec<_> = sockets
+                .iter()
+                .filter_map(floodway_conn::Newcomer::socket)
+                .collect();
             match handover::hand_over(self.0.as_fd(), &descriptors) {
                 Ok(()) => sent += message.len(),
                 Err(errno) => {

@@ -46,17 +46,21 @@ class MainReactor:
                     call[kind](target, payload)
                 except BaseException as error:  # noqa: BLE001 - handled according to its type
                     self._failures.handle(self.core, target, error)
+            self._end_batch()
             target = payload = None  # hold on to nothing while waiting
 
     def accept_on(self, listener: socket, route: Route) -> None:
         """Accept on this socket and close it: the core keeps a duplicate. Reactor's thread."""
         with listener:
-            self._routes[self.core.listen(listener.fileno(), route=0, hand_over=True)] = route
+            self._routes[self.core.listen(listener.fileno(), route=0, delivery="hand_over")] = route
 
     def _hand_over(self, newcomer: Newcomer, listener: int) -> None:
         loads = [sub.core.load for sub in self._subs]
         sub = self._subs[self._pick(loads, newcomer)]
         sub.core.adopt(newcomer, self._routes[listener].numbers[sub.core])
+
+    def _end_batch(self) -> None:
+        """Everything that a poll has found was handled."""
 
     def _pick(self, loads: Sequence[int], newcomer: Newcomer) -> int:
         """What the balancer picks if that is a sub reactor's index, otherwise the least loaded one."""

@@ -277,7 +277,7 @@ pub(crate) fn accept(
     most: usize,
     completions: &mut Vec<Completion>,
 ) {
-    if source == Source::Channel {
+    if let Source::Channel { .. } = source {
         return take_over(listener, fd, completions);
     }
     for _ in 0..most {

@@ -198,7 +198,9 @@ impl<P: Poller> Driver for Readiness<P> {
         let key = Token::new(listener, 0).to_bits();
         match source {
             Source::Shared => self.poller.add_shared(fd, key),
-            Source::Listening | Source::Channel => self.poller.add(fd, key, Interest::RECEIVE),
+            Source::Listening | Source::Channel { .. } => {
+                self.poller.add(fd, key, Interest::RECEIVE)
+            }
         }
     }
 

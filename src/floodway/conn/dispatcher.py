@@ -1,0 +1,110 @@
+"""A main reactor whose sub reactors are in other processes: what it accepts it hands over, sockets and all.
+
+It asks the same balancers as any main reactor, with loads that all processes share. A seat is the place at which a worker
+process serves. Newcomers are handed over when a batch ends, many in one message. While no worker can take any, or takes
+them from its channel, they wait here, and nobody further is accepted: the others wait in the kernel's backlog.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from socket import socket
+from typing import Final, Literal
+
+from floodway._core import HandOver, Seats
+from floodway.conn.balancing import Balancer, Newcomer
+from floodway.conn.failures import Failures
+from floodway.conn.main_reactor import MainReactor
+from floodway.conn.reactor import Reactor
+from floodway.conn.route import Route
+from floodway.log import Throttle
+
+__all__ = ["Destinations", "Dispatcher", "HandOver", "Seats"]
+
+logger: Final = logging.getLogger(__name__)
+
+TRY_AGAIN_SECONDS: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """Where newcomers can go."""
+
+    seats: Seats
+    channels: Sequence[tuple[Route, Sequence[HandOver]]]
+    """For each address, which its route stands for, a channel to every seat."""
+
+    def of(self, route: Route) -> Sequence[HandOver]:
+        """The channels to every seat for what is accepted on the address of this route."""
+        return next(channels for known, channels in self.channels if known is route)
+
+
+class Dispatcher(MainReactor):
+    """Accepts, balances, hands over to other processes."""
+
+    def __init__(self, core: Reactor, destinations: Destinations, balancer: Balancer, failures: Failures) -> None:
+        super().__init__(core, (), balancer, failures)
+        self._destinations = destinations
+        self._channels: dict[int, Sequence[HandOver]] = {}  # to every seat, by the listener's number
+        self._leaving: dict[tuple[int, int], list[Newcomer]] = {}  # by listener and seat, until the batch ends
+        self._waiting: list[tuple[Newcomer, int]] = []  # with the listener: nobody takes them at the moment
+        self._stalled: set[int] = set()  # seats that have not emptied their channel
+        self._is_paused = False
+        self._will_try = False
+        self._warnings = Throttle()
+
+    def accept_on(
+        self, listener: socket, route: Route, source: Literal["listening", "shared", "channel"] = "listening"
+    ) -> int:
+        """Accept on this socket and close it: the core keeps a duplicate. Reactor's thread."""
+        with listener:
+            number = self.core.listen(listener.fileno(), route=0, source=source, delivery="depart")
+        self._channels[number] = self._destinations.of(route)
+        return number
+
+    def _hand_over(self, newcomer: Newcomer, listener: int) -> None:
+        seats, loads = self._destinations.seats.open()
+        if self._stalled:
+            able = [index for index, seat in enumerate(seats) if seat not in self._stalled]
+            seats, loads = [seats[index] for index in able], [loads[index] for index in able]
+        if not seats:
+            self._waiting.append((newcomer, listener))
+            return
+        seat = seats[self._pick(loads, newcomer)]
+        self._destinations.seats.give(seat, 1)  # at once: the next pick has to see it
+        self._leaving.setdefault((listener, seat), []).append(newcomer)
+
+    def _end_batch(self) -> None:
+        while self._leaving:  # each time around at least one seat less takes part
+            leaving, self._leaving = self._leaving, {}
+            for (listener, seat), newcomers in leaving.items():
+                left = newcomers[self._send(listener, seat, newcomers) :]
+                if left:
+                    self._stalled.add(seat)
+                    self._destinations.seats.take_back(seat, len(left))
+                    for newcomer in left:
+                        self._hand_over(newcomer, listener)
+        if self._waiting and not self._is_paused:
+            self._is_paused = True
+            self.core.pause_accepting()
+            self._warnings.log(logger, logging.WARNING, "no worker can take a connection now; accepting pauses")
+        elif self._is_paused and not self._waiting:
+            self._is_paused = False
+            self.core.resume_accepting()
+        if (self._stalled or self._is_paused) and not self._will_try:
+            self._will_try = True
+            self.core.call_later(TRY_AGAIN_SECONDS, self._try_again)
+
+    def _send(self, listener: int, seat: int, newcomers: list[Newcomer]) -> int:
+        try:
+            return self._channels[listener][seat].send(newcomers)
+        except OSError as error:
+            self._warnings.log(logger, logging.ERROR, "worker %d cannot be given connections: %s", seat, error)
+            return 0
+
+    def _try_again(self) -> None:
+        self._will_try = False
+        self._stalled.clear()
+        waiting, self._waiting = self._waiting, []
+        for newcomer, listener in waiting:
+            self._hand_over(newcomer, listener)
