@@ -126,8 +126,9 @@ class Reactor:  # home: floodway.conn.reactor
         the owner polls. Returns the number of its first event, above every EVENT_*; `interest` is a mask of 1 << ROUTE_*. `keepalive` in seconds, None for off.
         `serialized`: hold back each event of a connection until `done` was called for the one before
         (worker threads)."""
-    def listen(self, fd: int, route: int, *, hand_over: bool = False) -> int:
-        """Accept on a listening socket (the core keeps a duplicate). With `hand_over` each newcomer is an EVENT_ACCEPTED instead of a
+    def listen(self, fd: int, route: int, *, hand_over: bool = False, shared: bool = False) -> int:
+        """Accept on a listening socket (the core keeps a duplicate). `shared`: others accept on it as well, and one of them
+        is enough to wake (EPOLLEXCLUSIVE). With `hand_over` each newcomer is an EVENT_ACCEPTED instead of a
         connection of this reactor, and `route` is not looked at. Owner thread, or any thread before the first poll. Returns its number."""
     def adopt(self, newcomer: Newcomer, route: int) -> None:
         """Own this socket from now on. Any thread. Consumes the newcomer."""
@@ -144,6 +145,11 @@ class Reactor:  # home: floodway.conn.reactor
         """Abort this connection because its handler raised `error`, which `on_close` gets."""
     def close_listeners(self) -> None:
         """Accept what waits, then close. Owner thread. Part one of stopping."""
+    def close_listener(self, number: int) -> None:
+        """Accept what waits, then close the listener of this number. Owner thread."""
+    def look_again(self) -> None:
+        """Look at every shared listener whether somebody waits there: another who was woken for it may be gone. Owner
+        thread."""
     def drain(self, idle_seconds: float) -> None:
         """Close idle connections now and busy ones when they become idle; those that never sent a byte get
         `idle_seconds`. Owner thread. Part two of stopping."""

@@ -93,17 +93,20 @@ pub(crate) struct Acceptor {
     pub socket: OwnedFd,
     pub route: u16,
     pub delivery: Delivery,
+    /// Others, perhaps in other processes, accept on the same socket.
+    pub shared: bool,
     pub accepting: Accepting,
     /// The pause after the next failure, doubled by each in a row.
     pub next_pause: Duration,
 }
 
 impl Acceptor {
-    pub fn new(socket: OwnedFd, route: u16, delivery: Delivery) -> Self {
+    pub fn new(socket: OwnedFd, route: u16, delivery: Delivery, shared: bool) -> Self {
         Self {
             socket,
             route,
             delivery,
+            shared,
             accepting: Accepting::Yes,
             next_pause: FIRST_BACK_OFF,
         }
@@ -176,8 +179,24 @@ impl<H: Host> Reactor<H> {
             return;
         };
         acceptor.accepting = Accepting::Yes;
-        if let Err(errno) = self.driver.open_listener(listener, acceptor.socket.as_fd()) {
+        let opened = self
+            .driver
+            .open_listener(listener, acceptor.socket.as_fd(), acceptor.shared);
+        if let Err(errno) = opened {
             self.on_accept_failed_to_resume(listener, errno);
+        }
+    }
+
+    /// Looks at every shared listener whether somebody waits there: another who was woken for it may be gone.
+    pub fn look_again(&mut self) {
+        for listener in 0..self.acceptors.len() as u32 {
+            if let Some(Some(acceptor)) = self.acceptors.get(listener as usize)
+                && acceptor.shared
+                && acceptor.is_accepting()
+            {
+                self.driver.close(acceptor.socket.as_fd());
+                self.retry_listener(listener);
+            }
         }
     }
 
@@ -206,22 +225,28 @@ impl<H: Host> Reactor<H> {
     /// Accepts what waits, then closes the listeners.
     pub fn close_listeners(&mut self) {
         for listener in 0..self.acceptors.len() as u32 {
-            let Some(acceptor) = &self.acceptors[listener as usize] else {
-                continue;
-            };
-            if acceptor.is_accepting() {
-                while let Some(Some(acceptor)) = self.acceptors.get(listener as usize)
-                    && let Ok((socket, peer)) = floodway_sys::accept(acceptor.fd())
-                {
-                    self.on_accepted(listener, socket, peer);
-                }
+            self.close_listener(listener);
+        }
+    }
+
+    /// Accepts what waits, then closes this listener. Its number is not used again: newcomers that Python has not
+    /// seen yet carry it.
+    pub fn close_listener(&mut self, listener: u32) {
+        let Some(Some(acceptor)) = self.acceptors.get(listener as usize) else {
+            return;
+        };
+        if acceptor.is_accepting() {
+            while let Some(Some(acceptor)) = self.acceptors.get(listener as usize)
+                && let Ok((socket, peer)) = floodway_sys::accept(acceptor.fd())
+            {
+                self.on_accepted(listener, socket, peer);
             }
-            if let Some(acceptor) = self.acceptors[listener as usize].take() {
-                match acceptor.accepting {
-                    Accepting::Yes => self.driver.close(acceptor.socket.as_fd()),
-                    Accepting::BackingOff { timer } => {
-                        self.wheel.cancel(timer);
-                    }
+        }
+        if let Some(acceptor) = self.acceptors[listener as usize].take() {
+            match acceptor.accepting {
+                Accepting::Yes => self.driver.close(acceptor.socket.as_fd()),
+                Accepting::BackingOff { timer } => {
+                    self.wheel.cancel(timer);
                 }
             }
         }

@@ -458,16 +458,18 @@ impl<H: Host> Reactor<H> {
     }
 
     /// Accepts on a socket that listens: it is owned from now on. Its options are inherited by what it accepts.
+    /// `shared`: others accept on it as well.
     pub fn listen(
         &mut self,
         socket: OwnedFd,
         route: u16,
         delivery: crate::acceptor::Delivery,
+        shared: bool,
     ) -> Result<u32, Errno> {
         let number = self.acceptors.len() as u32;
-        self.driver.open_listener(number, socket.as_fd())?;
+        self.driver.open_listener(number, socket.as_fd(), shared)?;
         self.acceptors
-            .push(Some(Acceptor::new(socket, route, delivery)));
+            .push(Some(Acceptor::new(socket, route, delivery, shared)));
         Ok(number)
     }
 

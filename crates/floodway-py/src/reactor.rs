@@ -308,8 +308,8 @@ impl Reactor {
     }
 
     /// Accept on a listening socket (the core keeps a duplicate). Owner thread, or any while nobody polls.
-    #[pyo3(signature = (fd, route, *, hand_over = false))]
-    fn listen(&self, fd: i32, route: u32, hand_over: bool) -> PyResult<u32> {
+    #[pyo3(signature = (fd, route, *, hand_over = false, shared = false))]
+    fn listen(&self, fd: i32, route: u32, hand_over: bool, shared: bool) -> PyResult<u32> {
         let (route, delivery) = if hand_over {
             (0, Delivery::HandOver)
         } else {
@@ -319,7 +319,7 @@ impl Reactor {
             // SAFETY: the caller keeps the socket open during this call, which makes a duplicate of it.
             let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
             let socket = socket::duplicate(borrowed)?;
-            core.listen(socket, route, delivery)
+            core.listen(socket, route, delivery, shared)
         })?
         .map_err(errors::system_error)
     }
@@ -429,6 +429,16 @@ impl Reactor {
     /// Accept what waits, then close the listeners. Owner thread. Part one of stopping.
     fn close_listeners(&self) -> PyResult<()> {
         self.with_core(Core::close_listeners)
+    }
+
+    /// Accept what waits, then close the listener of this number. Owner thread.
+    fn close_listener(&self, number: u32) -> PyResult<()> {
+        self.with_core(|core| core.close_listener(number))
+    }
+
+    /// Look at every shared listener whether somebody waits there. Owner thread.
+    fn look_again(&self) -> PyResult<()> {
+        self.with_core(Core::look_again)
     }
 
     /// Close idle connections now and busy ones when they become idle; those that never sent a byte get

@@ -48,10 +48,15 @@ class MainReactor:
                     self._failures.handle(self.core, target, error)
             target = payload = None  # hold on to nothing while waiting
 
-    def accept_on(self, listener: socket, route: Route) -> None:
-        """Accept on this socket and close it: the core keeps a duplicate. Reactor's thread."""
+    def accept_on(self, listener: socket, route: Route, *, shared: bool = False) -> int:
+        """Accept on this socket and close it: the core keeps a duplicate. Reactor's thread.
+
+        `shared`: others accept on it as well. Returns the core's number of the listener.
+        """
         with listener:
-            self._routes[self.core.listen(listener.fileno(), route=0, hand_over=True)] = route
+            number = self.core.listen(listener.fileno(), route=0, hand_over=True, shared=shared)
+        self._routes[number] = route
+        return number
 
     def _hand_over(self, newcomer: Newcomer, listener: int) -> None:
         loads = [sub.core.load for sub in self._subs]

@@ -74,10 +74,13 @@ class SubReactor:
         self._calls[number + ROUTE_CLOSE] = self._bound(handler.on_close)
         route.numbers[self.core] = number
 
-    def accept_on(self, listener: socket, route: Route) -> None:
-        """Accept on this socket, own what comes, and close it: the core keeps a duplicate. Reactor's thread."""
+    def accept_on(self, listener: socket, route: Route, *, shared: bool = False) -> int:
+        """Accept on this socket, own what comes, and close it: the core keeps a duplicate. Reactor's thread.
+
+        `shared`: others accept on it as well. Returns the core's number of the listener.
+        """
         with listener:
-            self.core.listen(listener.fileno(), route.numbers[self.core])
+            return self.core.listen(listener.fileno(), route.numbers[self.core], shared=shared)
 
     def _bound(self, callback: Call) -> Call:
         """The callback itself, or what has a worker thread call it."""

@@ -5,6 +5,11 @@
 //! wants nothing is registered with `RDHUP | ONESHOT`: a FIN or a reset is told once, then the entry is disarmed.
 //! After a FIN it is armed again with `ONESHOT` alone, so that a reset that follows is told once as well. The
 //! price is one `epoll_ctl` more for a peer that ends while it is paused.
+//!
+//! A listener that several processes wait for is registered with `EXCLUSIVE`: the kernel wakes at least one of those
+//! that sleep. Who was woken and dies, or pauses, before it accepts has taken the wake-up with it, and nobody else hears
+//! of that connection before the next one comes: so the others have to look again (`Reactor::look_again`), which adding
+//! the socket anew does.
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -54,6 +59,12 @@ impl Poller for EpollPoller {
 
     fn add(&mut self, fd: BorrowedFd<'_>, key: u64, interest: Interest) -> Result<(), Errno> {
         self.epoll.add(fd, key, mask(interest))
+    }
+
+    fn add_shared(&mut self, fd: BorrowedFd<'_>, key: u64) -> Result<(), Errno> {
+        // EXCLUSIVE goes with IN and OUT only (epoll_ctl(2)), and not with a later change.
+        self.epoll
+            .add(fd, key, epoll::Flags::IN | epoll::Flags::EXCLUSIVE)
     }
 
     fn modify(&mut self, fd: BorrowedFd<'_>, key: u64, interest: Interest) -> Result<(), Errno> {

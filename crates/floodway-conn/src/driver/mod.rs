@@ -164,8 +164,14 @@ pub trait Driver: Send + fmt::Debug {
     /// descriptor lives on in a forked child could not be removed any more.
     fn close(&mut self, fd: BorrowedFd<'_>);
 
-    /// Accept on this listener from now on.
-    fn open_listener(&mut self, listener: u32, fd: BorrowedFd<'_>) -> Result<(), Errno>;
+    /// Accept on this listener from now on. `shared`: others wait for the same socket, and one of them is enough to
+    /// wake for each connection. It has to be opened anew to be looked at again, never changed.
+    fn open_listener(
+        &mut self,
+        listener: u32,
+        fd: BorrowedFd<'_>,
+        shared: bool,
+    ) -> Result<(), Errno>;
 
     /// Send as much of `pieces` as the kernel takes.
     fn send(
@@ -230,7 +236,7 @@ impl Driver for Closed {
 
     fn close(&mut self, _: BorrowedFd<'_>) {}
 
-    fn open_listener(&mut self, _: u32, _: BorrowedFd<'_>) -> Result<(), Errno> {
+    fn open_listener(&mut self, _: u32, _: BorrowedFd<'_>, _: bool) -> Result<(), Errno> {
         Err(Errno::BADF)
     }
 

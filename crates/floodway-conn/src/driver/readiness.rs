@@ -49,6 +49,10 @@ pub(super) struct ReadyFd {
 pub(super) trait Poller: Send + std::fmt::Debug {
     fn name(&self) -> &'static str;
     fn add(&mut self, fd: BorrowedFd<'_>, key: u64, interest: Interest) -> Result<(), Errno>;
+    /// Adds a listening socket that others wait for too. Where the system can, it wakes one of them, not all.
+    fn add_shared(&mut self, fd: BorrowedFd<'_>, key: u64) -> Result<(), Errno> {
+        self.add(fd, key, Interest::RECEIVE)
+    }
     fn modify(&mut self, fd: BorrowedFd<'_>, key: u64, interest: Interest) -> Result<(), Errno>;
     fn delete(&mut self, fd: BorrowedFd<'_>);
     /// Replaces `ready` by what is ready now.
@@ -198,9 +202,18 @@ impl<P: Poller> Driver for Readiness<P> {
         self.poller.delete(fd);
     }
 
-    fn open_listener(&mut self, listener: u32, fd: BorrowedFd<'_>) -> Result<(), Errno> {
-        self.poller
-            .add(fd, Token::new(listener, 0).to_bits(), Interest::RECEIVE)
+    fn open_listener(
+        &mut self,
+        listener: u32,
+        fd: BorrowedFd<'_>,
+        shared: bool,
+    ) -> Result<(), Errno> {
+        let key = Token::new(listener, 0).to_bits();
+        if shared {
+            self.poller.add_shared(fd, key)
+        } else {
+            self.poller.add(fd, key, Interest::RECEIVE)
+        }
     }
 
     fn send(
