@@ -25,6 +25,7 @@ from floodway.base.buffer import LinkBuffer as LinkBuffer
 from floodway.base.buffer import View as View
 from floodway.config import EngineOptions as EngineOptions
 from floodway.config import ListenerOptions as ListenerOptions
+from floodway.config import ServiceOptions as ServiceOptions
 from floodway.conn.balancing import Balancer as Balancer
 from floodway.conn.balancing import FdHash as FdHash
 from floodway.conn.balancing import LeastConnections as LeastConnections
@@ -36,7 +37,10 @@ from floodway.conn.engine import Engine as Engine
 from floodway.conn.reactor import Reactor as Reactor
 from floodway.conn.stats import EngineStats as EngineStats
 from floodway.conn.stats import ReactorStats as ReactorStats
+from floodway.conn.stats import ServiceStats as ServiceStats
+from floodway.conn.stats import WorkerStats as WorkerStats
 from floodway.conn.timers import Timer as Timer
+from floodway.errors import ApplicationError as ApplicationError
 from floodway.errors import ConnectionClosed as ConnectionClosed
 from floodway.errors import ConnectTimeout as ConnectTimeout
 from floodway.errors import FrameTooLong as FrameTooLong
@@ -51,6 +55,7 @@ from floodway.limits import Limits as Limits
 __version__ = "0.1.0"
 
 __all__ = [
+    "ApplicationError",
     "Balancer",
     "Buffered",
     "ConnectTimeout",
@@ -79,9 +84,12 @@ __all__ = [
     "ReactorStats",
     "RoundRobin",
     "ServerStopping",
+    "ServiceOptions",
+    "ServiceStats",
     "SlowConsumer",
     "Timer",
     "View",
+    "WorkerStats",
     "WriteTimeout",
     "serve",
     "write_many",

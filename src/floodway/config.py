@@ -5,7 +5,7 @@ Validated once at construction; nothing here acts. `Limits` has a file of its ow
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Literal, TypedDict, cast
+from typing import Any, Literal, TypedDict, cast
 
 from floodway._documented import documented
 from floodway.errors import unknown_option
@@ -82,6 +82,35 @@ class ListenerOptions:
         _check_count("send_buffer", self.send_buffer, least=1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceOptions:
+    """How `serve` runs an engine as a service: in how many processes, and what it leaves for an operator to find.
+
+    >>> ServiceOptions(workers="auto").workers
+    'auto'
+    """
+
+    workers: int | Literal["auto"] | None = documented(
+        None,
+        'Worker processes, each with an engine of its own; every limit holds for each. "auto": one per core that '
+        "affinity and control group allow. None: this process serves, without a supervisor.",
+    )
+    preload: bool = documented(
+        default=False,
+        text="Import the application once, in the supervisor, so that the workers share its memory; SIGHUP then keeps "
+        "the old code.",
+    )
+    pid_file: str | None = documented(
+        None, "File for the process id of what takes the signals, removed at the end. None: no file."
+    )
+
+    def __post_init__(self) -> None:
+        if self.workers != "auto":
+            _check_count("workers", self.workers, least=1)
+        if self.preload and self.workers is None:
+            raise ValueError("preload needs workers to share the memory with; pass workers too")
+
+
 class EngineFields(TypedDict, total=False):
     """The fields of `EngineOptions` as keyword arguments."""
 
@@ -103,8 +132,28 @@ class ListenerFields(TypedDict, total=False):
     send_buffer: int | None
 
 
+class ServiceFields(TypedDict, total=False):
+    """The fields of `ServiceOptions` as keyword arguments."""
+
+    workers: int | Literal["auto"] | None
+    preload: bool
+    pid_file: str | None
+
+
 class Options(EngineFields, ListenerFields, LimitFields, total=False):
     """Every option that `Engine` and `serve` take as a keyword."""
+
+
+class ServeOptions(Options, ServiceFields, total=False):
+    """Every option that `serve` takes as a keyword."""
+
+
+def split_service_options(given: Mapping[str, Any]) -> tuple[ServiceOptions, Options]:  # Any: as each field says
+    """The options of `serve` that are about processes, and those that an engine takes."""
+    names = {field.name for field in fields(ServiceOptions)}
+    service = {name: value for name, value in given.items() if name in names}
+    engine = {name: value for name, value in given.items() if name not in names}
+    return ServiceOptions(**cast("ServiceFields", service)), cast("Options", engine)
 
 
 def sort_options(
@@ -127,6 +176,8 @@ def sort_options(
 def reject_unknown(given: Mapping[str, object], known: set[str], owner: str) -> None:
     """Raise TypeError for the first name that is not known."""
     for name in given:
+        if name in ServiceFields.__annotations__:
+            raise TypeError(f"{owner} runs in this process alone; pass {name} to floodway.serve()")
         if name not in known:
             raise unknown_option(name, known, owner)
 

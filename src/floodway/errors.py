@@ -90,6 +90,17 @@ class ListenError(OSError):
         return f"cannot listen on {self.address}: {self.strerror}"
 
 
+class ApplicationError(RuntimeError):
+    """The application that `serve` was told to import could not be imported or started.
+
+    The message says why in one line; `details` is the traceback of the application's code, or empty.
+    """
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
+
+
 class NotStopped(TimeoutError):
     """The engine did not stop in time: a callback does not return. The message names the thread that is stuck."""
 

@@ -62,7 +62,14 @@ class Throttle:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, the traceback if there is one, and what `extra` gave."""
+    """One JSON object a line: time, level, logger, message, the traceback if there is one, and what `extra` gave.
+
+    `process` adds the process id, for services of several processes.
+    """
+
+    def __init__(self, *, process: bool = False) -> None:
+        super().__init__()
+        self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as a line of JSON."""
@@ -72,6 +79,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if self._process:
+            entry["process"] = record.process
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
         entry.update((key, value) for key, value in record.__dict__.items() if key not in _STANDARD)

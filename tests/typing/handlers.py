@@ -88,9 +88,11 @@ def serve_them() -> None:
     floodway.serve(Room(), "tcp://[::1]:9000", "unix:///tmp/room?mode=660", threads=4, idle_timeout=60)
     floodway.serve(Proxy(), "tcp://127.0.0.1:9000", framing=floodway.Buffered())
 
+    floodway.serve("myserver:echo", "tcp://127.0.0.1:9000", workers="auto", preload=True, pid_file="/run/echo.pid")
+
     floodway.serve(Echo, "tcp://127.0.0.1:9000")  # type: ignore[arg-type]
     floodway.serve(Echo(), 9000)  # type: ignore[arg-type]
-    floodway.serve("tcp://127.0.0.1:9000")  # type: ignore[arg-type]
+    floodway.serve(Echo(), "tcp://127.0.0.1:9000", workers="all")  # type: ignore[arg-type]
 
 
 def a_connection(conn: floodway.Connection, buffer: floodway.LinkBuffer) -> None:

@@ -497,6 +497,7 @@ impl<H: Host> Reactor<H> {
     }
 
     /// Accepts on a socket that listens: it is owned from now on. Its options are inherited by what it accepts.
+    /// `shared`: others accept on it as well.
     pub fn listen(
         &mut self,
         socket: OwnedFd,

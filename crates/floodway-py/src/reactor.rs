@@ -329,7 +329,14 @@ impl Reactor {
 
     /// Accept on a socket (the core keeps a duplicate). Owner thread, or any while nobody polls.
     #[pyo3(signature = (fd, route, *, source = "listening", delivery = "own", seat = 0))]
-    fn listen(&self, fd: i32, route: u32, source: &str, delivery: &str) -> PyResult<u32> {
+    fn listen(
+        &self,
+        fd: i32,
+        route: u32,
+        source: &str,
+        delivery: &str,
+        seat: usize,
+    ) -> PyResult<u32> {
         let source = match source {
             "listening" => Source::Listening,
             "shared" => Source::Shared,

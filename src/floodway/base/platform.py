@@ -6,6 +6,7 @@ One of the two places that ask for the operating system or the Python build (the
 import logging
 import resource
 import sys
+import threading
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -86,6 +87,14 @@ def raise_descriptor_limit() -> int:
 def auto_connections(descriptor_limit: int) -> int:
     """The connections that fit under a descriptor limit and leave room for files."""
     return max(1, int(descriptor_limit * AUTO_CONNECTIONS_SHARE))
+
+
+def thread_count() -> int:
+    """Threads of this process, those that Python does not know included where the system can say."""
+    try:
+        return sum(1 for _ in Path("/proc/self/task").iterdir())
+    except OSError:
+        return threading.active_count()
 
 
 def resident_bytes() -> int:

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from floodway._documented import documentation
-from floodway.config import EngineOptions, ListenerOptions
+from floodway.config import EngineOptions, ListenerOptions, ServiceOptions
 from floodway.limits import Limits
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ else:
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
-GROUPS: Final = (EngineOptions, ListenerOptions, Limits)
+GROUPS: Final = (ServiceOptions, EngineOptions, ListenerOptions, Limits)
 
 
 class Value(Parameter):
-    """A number, or one of the words that the field's type allows; "none" stands for None."""
+    """A number, any text, or one of the words that the field's type allows; "none" stands for None."""
 
     name: str = "value"
 
@@ -37,9 +37,10 @@ class Value(Parameter):
         for choice in choices:
             if get_origin(choice) is Literal:
                 self._words.update((word, word) for word in get_args(choice))
-        has_number = float in choices or int in choices
-        self.name = "|".join([*(["number"] if has_number else []), *self._words])
-        self._has_number = has_number
+        self._has_number = float in choices or int in choices
+        self._has_text = str in choices
+        kinds = (["number"] if self._has_number else []) + (["text"] if self._has_text else [])
+        self.name = "|".join([*kinds, *self._words])
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> object:  # Any: click's
         """Read what was typed; click makes a usage error of what is not understood."""
@@ -52,6 +53,8 @@ class Value(Parameter):
                 return self._number(value)
         except ValueError:
             pass
+        if self._has_text:
+            return value
         return self.fail(f"{value!r} is none of: {self.name}", param, ctx)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002 - click's
@@ -60,7 +63,7 @@ class Value(Parameter):
 
 
 def option_flags(command: Command) -> Command:
-    """Give a command a flag for each field of `EngineOptions`, `ListenerOptions` and `Limits`."""
+    """Give a command a flag for each field of the option dataclasses."""
     for group in reversed(GROUPS):
         hints = get_type_hints(group)
         for field in reversed(fields(group)):

@@ -11,11 +11,12 @@ from typing import Any, Final
 import click
 
 import floodway
+from floodway.app.application import check_name, failed, has_user_frames, import_application
 from floodway.base.address import parse
-from floodway.cli.application import failed, has_user_frames, import_application
+from floodway.cli.application import ended_by
 from floodway.cli.options import given_options, option_flags
-from floodway.config import sort_options
-from floodway.errors import ListenError, NotStopped
+from floodway.config import sort_options, split_service_options
+from floodway.errors import ApplicationError, ListenError, NotStopped
 from floodway.log import JsonFormatter
 
 logger: Final = logging.getLogger(__name__)
@@ -27,14 +28,15 @@ BALANCERS: Final[dict[str, type[floodway.Balancer]]] = {
     "fd-hash": floodway.FdHash,
 }
 _TEXT_FORMAT: Final = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
+_WORKERS_FORMAT: Final = "%(asctime)s %(levelname)-8s [%(process)d] %(name)s: %(message)s"
 
 
 @click.command()
 @click.argument("application", metavar="MODULE:ATTRIBUTE")
 @click.argument("addresses", metavar="[ADDRESS]...", nargs=-1)
 @click.option("--app-dir", default=".", show_default=True, help="Directory to import from, first on the path.")
-@click.option("--balancer", type=click.Choice(list(BALANCERS)), default="least-connections", show_default=True,
-              help="Which sub reactor gets a newcomer.")  # fmt: skip
+@click.option("--balancer", type=click.Choice(list(BALANCERS)),
+              help="Which sub reactor gets a newcomer. [default: least-connections]")  # fmt: skip
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[default: info]")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="[default: text]")
 @click.option("--log-config", type=click.Path(exists=True, dir_okay=False),
@@ -47,7 +49,7 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each flag
     application: str,
     addresses: tuple[str, ...],
     app_dir: str,
-    balancer: str,
+    balancer: str | None,
     log_level: str | None,
     log_format: str | None,
     log_config: str | None,
@@ -58,40 +60,48 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each flag
     An ADDRESS is tcp://host:port, unix:///path?mode=660, unix://@name or fd://number. Without one it takes the sockets
     that systemd passed, else tcp://127.0.0.1:9000. A size is in bytes, a time in seconds.
     """
-    _set_up_logging(log_level, log_format, log_config)
     options = given_options(ctx)
+    _set_up_logging(log_level, log_format, log_config, process=bool(options.get("workers")))
     chosen = addresses or (() if "LISTEN_FDS" in os.environ else (DEFAULT_ADDRESS,))
-    _check(options, chosen)
-    handler = import_application(application, app_dir)
+    _check(application, options, chosen)
+    sys.path.insert(0, str(Path(app_dir).resolve()))
     try:
-        floodway.serve(handler, *chosen, balancer=BALANCERS[balancer](), **options)
+        served = application if options.get("workers") else import_application(application)
+        floodway.serve(served, *chosen, balancer=BALANCERS[balancer]() if balancer else None, **options)
     except NotStopped as error:
         _end_process(error)
+    except ApplicationError as error:
+        raise ended_by(error) from error
     except ListenError as error:
         raise click.ClickException(str(error)) from error
     except Exception as error:
         if has_user_frames(error):
-            raise failed(f"{application} could not be started", error) from error
+            raise ended_by(failed(f"{application} could not be started", error)) from error
         raise click.ClickException(str(error) or type(error).__name__) from error
 
 
-def _check(options: dict[str, Any], addresses: tuple[str, ...]) -> None:  # Any: a value for whichever field
-    """Make a usage error of what the options or an address cannot mean, before anything is imported."""
+def _check(application: str, options: dict[str, Any], addresses: tuple[str, ...]) -> None:  # Any: as each field says
+    """Make a usage error of what the arguments cannot mean, before anything is imported."""
     try:
-        sort_options(options, None, "floodway serve")
+        check_name(application)
+        sort_options(split_service_options(options)[1], None, "floodway serve")
         for address in addresses:
             parse(address)
     except (ValueError, TypeError) as error:
         raise click.UsageError(str(error)) from error
 
 
-def _set_up_logging(level: str | None, form: str | None, config: str | None) -> None:
-    """As the flags say. At a terminal without flags nothing: `serve` then greets the person there."""
+def _set_up_logging(level: str | None, form: str | None, config: str | None, *, process: bool) -> None:
+    """As the flags say. At a terminal without flags nothing: `serve` then greets the person there.
+
+    `process`: each line names its process.
+    """
     if config is not None:
         _configure(Path(config))
     elif level or form or not sys.stderr.isatty():
         handler = logging.StreamHandler()
-        handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(_TEXT_FORMAT))
+        text = _WORKERS_FORMAT if process else _TEXT_FORMAT
+        handler.setFormatter(JsonFormatter(process=process) if form == "json" else logging.Formatter(text))
         logging.basicConfig(handlers=[handler], level=(level or "info").upper())
 
 

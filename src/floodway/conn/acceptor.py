@@ -33,15 +33,15 @@ class Acceptor:
         self._socket_file: tuple[int, int] | None = None  # device and inode of the Unix socket that is ours
         self.bound: tuple[Address, ...] = ()
 
-    def open(self, reactors: int) -> None:
-        """Bind and listen, for so many accepting reactors. Raises ListenError and then leaves nothing open."""
+    def open(self, reactors: int, *, extensible: bool = False) -> None:
+        """Bind and listen, for so many accepting reactors. Raises ListenError and then leaves nothing open.
+
+        `extensible`: `extend` may follow, so that even a single TCP socket has SO_REUSEPORT.
+        """
         try:
-            self._bind(reactors)
+            self._bind(reactors, reuse_port=extensible or reactors > 1)
             for listener in self._sockets():
-                listener.setblocking(False)  # noqa: FBT003 - the socket module takes it so
-                for option in for_accepted(self._options, listener.family):
-                    listener.setsockopt(*option)
-                listener.listen(self._backlog)
+                self._listen(listener)
         except OSError as error:
             self.close()
             raise ListenError(str(self.address), _explained(error)) from error
@@ -49,6 +49,25 @@ class Acceptor:
         cap = facts().somaxconn
         if cap is not None and cap < self._backlog:
             logger.info("backlog of %s: %d, capped by net.core.somaxconn = %d", self.address, self._backlog, cap)
+
+    def extend(self) -> None:
+        """Let each TCP address have one socket more, for one more who accepts. Raises ListenError."""
+        if not self._is_spread:
+            return
+        for group in self._groups:
+            try:
+                added = self._bound_socket(group[0].getsockname(), reuse_port=True)
+                group.append(added)
+                self._listen(added)
+            except OSError as error:
+                raise ListenError(str(self.address), _explained(error)) from error
+
+    def held(self, index: int) -> list[tuple[Address, socket.socket, bool]]:
+        """For each bound address the socket of this index, and whether it is one that all indices share."""
+        return [
+            (address, group[index] if self._is_spread else group[0], not self._is_spread)
+            for address, group in zip(self.bound, self._groups, strict=True)
+        ]
 
     def sockets_for(self, index: int) -> list[socket.socket]:
         """The sockets for the accepting reactor of this index, which closes them once the core has its duplicates."""
@@ -86,22 +105,33 @@ class Acceptor:
     def _sockets(self) -> list[socket.socket]:
         return [listener for group in self._groups for listener in group]
 
-    def _bind(self, reactors: int) -> None:
+    @property
+    def _is_spread(self) -> bool:
+        """Whether the kernel can spread newcomers over several sockets; others are shared."""
+        return isinstance(self.address, TcpAddress)
+
+    def _listen(self, listener: socket.socket) -> None:
+        listener.setblocking(False)  # noqa: FBT003 - the socket module takes it so
+        for option in for_accepted(self._options, listener.family):
+            listener.setsockopt(*option)
+        listener.listen(self._backlog)
+
+    def _bind(self, reactors: int, *, reuse_port: bool) -> None:
         address = self.address
         if isinstance(address, TcpAddress):
-            self._bind_tcp(address, reactors)
+            self._bind_tcp(address, reactors, reuse_port=reuse_port)
         elif isinstance(address, UnixAddress):
             self._bind_unix(address)
         else:
             self._groups.append([_inherited(address)])
 
-    def _bind_tcp(self, address: TcpAddress, reactors: int) -> None:
+    def _bind_tcp(self, address: TcpAddress, reactors: int, *, reuse_port: bool) -> None:
         port = address.port
         for host, _, *rest in address.resolve(passive=True):
             target: tuple[str | int, ...] = (host, port, *rest)
             probe = self._bound_socket(target)
             port = probe.getsockname()[1]  # port 0: every further socket takes the port that the first one got
-            if reactors == 1:
+            if not reuse_port:
                 self._groups.append([probe])
                 continue
             probe.close()

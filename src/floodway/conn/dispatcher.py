@@ -9,13 +9,13 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from socket import socket
-from typing import Final, Literal
+from typing import Final
 
 from floodway._core import HandOver, Seats
 from floodway.conn.balancing import Balancer, Newcomer
 from floodway.conn.failures import Failures
 from floodway.conn.main_reactor import MainReactor
-from floodway.conn.reactor import Reactor
+from floodway.conn.reactor import Reactor, Source
 from floodway.conn.route import Route
 from floodway.log import Throttle
 
@@ -53,12 +53,10 @@ class Dispatcher(MainReactor):
         self._will_try = False
         self._warnings = Throttle()
 
-    def accept_on(
-        self, listener: socket, route: Route, source: Literal["listening", "shared", "channel"] = "listening"
-    ) -> int:
+    def accept_on(self, listener: socket, route: Route, source: Source = "listening", seat: int = 0) -> int:
         """Accept on this socket and close it: the core keeps a duplicate. Reactor's thread."""
         with listener:
-            number = self.core.listen(listener.fileno(), route=0, source=source, delivery="depart")
+            number = self.core.listen(listener.fileno(), 0, source=source, seat=seat, delivery="depart")
         self._channels[number] = self._destinations.of(route)
         return number
 

@@ -23,12 +23,13 @@ from floodway.conn.balancing import Balancer, LeastConnections
 from floodway.conn.connection import Connection
 from floodway.conn.connector import Connector
 from floodway.conn.handlers import Handlers
+from floodway.conn.held_listener import HeldListener
 from floodway.conn.listener import Listener
 from floodway.conn.model import Model, choose_model
 from floodway.conn.reactor import Reactor
 from floodway.conn.route import FramingLike, HandlerLike, Route, check_handler
 from floodway.conn.running import Running, build
-from floodway.conn.stats import EngineStats
+from floodway.conn.stats import EngineStats, ServiceStats, service_of_one
 from floodway.errors import NotStopped
 from floodway.limits import Limits
 
@@ -83,7 +84,8 @@ class Engine:
         self._lock = threading.Lock()  # guards the step from NEW to STARTING; never held while a callback runs
         self._state = State.NEW
         self._process = os.getpid()
-        self._listeners: list[Listener] = []
+        self._listeners: list[Listener | HeldListener] = []
+        self._ask_service: Callable[[float], ServiceStats] | None = None  # set where this is one of several workers
         self._ending: BaseException | None = None
         self._stopped = threading.Event()
         self._running: Running | None = None
@@ -153,9 +155,8 @@ class Engine:
         if running.is_own_thread or (self._attendant is not None and self._attendant.is_current):
             raise RuntimeError("join() in a callback would wait for itself; call stop() there and join() elsewhere")
         limit = math.inf if timeout is None else time.monotonic() + timeout
-        while not running.shutdown.requested.wait(min(SIGNAL_SECONDS, max(0.0, limit - time.monotonic()))):
-            if time.monotonic() >= limit:
-                raise TimeoutError(f"the engine still serves after {timeout} seconds; call stop() first")
+        if not self._wait_requested(limit):
+            raise TimeoutError(f"the engine still serves after {timeout} seconds; call stop() first")
         while not self._stopped.wait(STOP_STEP_SECONDS):
             # Who gives a time waits that long: what is stuck may come loose meanwhile.
             if time.monotonic() > limit if timeout is not None else running.shutdown.is_overdue:
@@ -255,6 +256,17 @@ class Engine:
         """A snapshot of every reactor's counters and of their sums. Cheap enough to take each second."""
         return self._started_one("stats").stats()
 
+    def service_stats(self, timeout: float = 1.0) -> ServiceStats:
+        """The statistics of all worker processes of the service, asked for now. Without `workers=`: of this one.
+
+        Waits for the other processes, `timeout` seconds at most; who has not answered by then is in `missing`. From any
+        thread; on a reactor's thread that reactor serves nobody meanwhile.
+        """
+        running = self._started_one("service_stats")
+        if self._ask_service is None:
+            return service_of_one(os.getpid(), running.stats())
+        return self._ask_service(timeout)
+
     def stacks(self) -> dict[str, str]:
         """The Python stack of every reactor's and worker's thread now, by the thread's name; for the log."""
         return self._started_one("stacks").stacks()
@@ -283,6 +295,29 @@ class Engine:
         if self._state is State.RUNNING and self._running is not None:
             state = self._running.shutdown.phase.value
         return f"<floodway.Engine {state}: {where}>"
+
+    def _wait_requested(self, limit: float = math.inf) -> bool:
+        """Wait until the engine is told to stop. False once `limit`, a time of time.monotonic(), is over."""
+        requested = self._started_one("join").shutdown.requested
+        while not requested.wait(min(SIGNAL_SECONDS, max(0.0, limit - time.monotonic()))):
+            if time.monotonic() >= limit:
+                return False
+        return True
+
+    def _wait_closed(self) -> None:
+        """Wait until the listeners are closed, once the engine was told to stop."""
+        has_closed = self._started_one("join").shutdown.has_closed
+        while not has_closed.wait(SIGNAL_SECONDS):
+            pass  # let signals in
+
+    def _look_again(self) -> None:
+        """Look whether somebody waits at the sockets that are shared with other processes."""
+        for reactor in self._started_one("look again").reactors.accepting:
+            reactor.core.call_soon(reactor.core.look_again)
+
+    def _hold(self, listener: HeldListener) -> None:
+        """Accept on a socket that the supervisor holds, from `start` on. Before `start`."""
+        self._listeners.append(listener)
 
     def _stop_because_of(self, error: BaseException) -> None:
         """A callback raised SystemExit or KeyboardInterrupt, or a reactor's loop broke: `join` raises it."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from floodway.conn.balancing import Balancer, LeastConnections, Newcomer
 from floodway.conn.failures import Failures
-from floodway.conn.reactor import EVENT_ACCEPTED, EVENT_CALL, EVENT_NOTICE, Notices, Reactor
+from floodway.conn.reactor import EVENT_ACCEPTED, EVENT_CALL, EVENT_NOTICE, Notices, Reactor, Source
 from floodway.conn.route import Route
 from floodway.conn.sub_reactor import Call, SubReactor, make_call
 from floodway.log import Throttle
@@ -49,10 +49,15 @@ class MainReactor:
             self._end_batch()
             target = payload = None  # hold on to nothing while waiting
 
-    def accept_on(self, listener: socket, route: Route) -> None:
-        """Accept on this socket and close it: the core keeps a duplicate. Reactor's thread."""
+    def accept_on(self, listener: socket, route: Route, source: Source = "listening", seat: int = 0) -> int:
+        """Accept on this socket and close it: the core keeps a duplicate. Reactor's thread.
+
+        `seat`: whose channel it is, if it is one. Returns the core's number of the listener.
+        """
         with listener:
-            self._routes[self.core.listen(listener.fileno(), route=0, delivery="hand_over")] = route
+            number = self.core.listen(listener.fileno(), 0, source=source, seat=seat, delivery="hand_over")
+        self._routes[number] = route
+        return number
 
     def _hand_over(self, newcomer: Newcomer, listener: int) -> None:
         loads = [sub.core.load for sub in self._subs]

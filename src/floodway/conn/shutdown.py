@@ -49,6 +49,8 @@ class Shutdown:
         self.phase: Phase = Phase.SERVING
         self.deadline: float = math.inf
         self.requested: threading.Event = threading.Event()
+        self.has_closed: threading.Event = threading.Event()
+        """Set when the listeners are closed, or the time for it is over."""
         self._progress = -math.inf  # when something last happened
         self._accepting = [reactor.core for reactor in reactors.accepting]
         self._owning = [reactor.core for reactor in reactors.owning]
@@ -79,6 +81,7 @@ class Shutdown:
     def run(self) -> None:
         """Go through the phases; returns when every thread has ended."""
         self._close_listeners()
+        self.has_closed.set()
         self._drain()
         self._abort()
         self._end_threads()

@@ -60,16 +60,37 @@ class EngineStats:
     """Memory of the whole process that is in RAM."""
 
     def __str__(self) -> str:
-        total = self.total
-        working = total.python_seconds + total.io_seconds
-        python_share = 100 * total.python_seconds / working if working else 0.0
-        return (
-            f"connections={total.connections} accepted={total.accepted} shed={total.shed}"
-            f" closed={sum(total.closed.values())} bytes_in={total.bytes_in} bytes_out={total.bytes_out}"
-            f" output_queued={total.output_queued} events={total.events} batches={total.batches}"
-            f" python={python_share:.0f}% longest_batch={total.longest_batch_seconds * 1000:.1f}ms"
-            f" resident={self.resident_bytes / 2**20:.1f}MiB"
-        )
+        return described(self.total, self.resident_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStats:
+    """A snapshot of one worker process."""
+
+    index: int
+    """Its place among the workers; who replaces it has the same."""
+    pid: int
+    stats: EngineStats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceStats:
+    """A snapshot of all worker processes of a service."""
+
+    workers: tuple[WorkerStats, ...]
+    """By index. A worker that is being replaced and its successor are both there."""
+    total: ReactorStats
+    """The sums over the workers that are there; of what is a largest or a longest, the largest."""
+    resident_bytes: int
+    """The sum over the workers: memory that several share counts for each of them."""
+    missing: tuple[int, ...]
+    """Process ids of workers that did not answer in time."""
+    deaths: int
+    """Workers that ended without having been told to."""
+
+    def __str__(self) -> str:
+        text = f"workers={len(self.workers)} deaths={self.deaths} {described(self.total, self.resident_bytes)}"
+        return text + (f" missing={','.join(map(str, self.missing))}" if self.missing else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +128,35 @@ class LoadReport:
     server_rss_with_connections: int | None
     server_rss_end: int | None
     generator_cpu_per_message: float | None
+
+
+def service_of(workers: tuple[WorkerStats, ...], *, missing: tuple[int, ...], deaths: int) -> ServiceStats:
+    """The snapshot of a service that these workers are."""
+    return ServiceStats(
+        workers=workers,
+        total=total_of(tuple(worker.stats.total for worker in workers)),
+        resident_bytes=sum(worker.stats.resident_bytes for worker in workers),
+        missing=missing,
+        deaths=deaths,
+    )
+
+
+def service_of_one(pid: int, stats: EngineStats) -> ServiceStats:
+    """The snapshot of a service that is one process, without a supervisor."""
+    return service_of((WorkerStats(index=0, pid=pid, stats=stats),), missing=(), deaths=0)
+
+
+def described(total: ReactorStats, resident_bytes: int) -> str:
+    """The most telling numbers in one line, for the log."""
+    working = total.python_seconds + total.io_seconds
+    python_share = 100 * total.python_seconds / working if working else 0.0
+    return (
+        f"connections={total.connections} accepted={total.accepted} shed={total.shed}"
+        f" closed={sum(total.closed.values())} bytes_in={total.bytes_in} bytes_out={total.bytes_out}"
+        f" output_queued={total.output_queued} events={total.events} batches={total.batches}"
+        f" python={python_share:.0f}% longest_batch={total.longest_batch_seconds * 1000:.1f}ms"
+        f" resident={resident_bytes / 2**20:.1f}MiB"
+    )
 
 
 def total_of(parts: tuple[ReactorStats, ...], name: str = "total") -> ReactorStats:

@@ -23,6 +23,7 @@ from floodway.conn.reactor import (
     ROUTE_WRITABLE,
     Notices,
     Reactor,
+    Source,
 )
 from floodway.conn.route import Route
 from floodway.conn.worker_pool import WorkerPool
@@ -74,10 +75,13 @@ class SubReactor:
         self._calls[number + ROUTE_CLOSE] = self._bound(handler.on_close)
         route.numbers[self.core] = number
 
-    def accept_on(self, listener: socket, route: Route) -> None:
-        """Accept on this socket, own what comes, and close it: the core keeps a duplicate. Reactor's thread."""
+    def accept_on(self, listener: socket, route: Route, source: Source = "listening", seat: int = 0) -> int:
+        """Accept on this socket, own what comes, and close it: the core keeps a duplicate. Reactor's thread.
+
+        `seat`: whose channel it is, if it is one. Returns the core's number of the listener.
+        """
         with listener:
-            self.core.listen(listener.fileno(), route.numbers[self.core])
+            return self.core.listen(listener.fileno(), route.numbers[self.core], source=source, seat=seat)
 
     def _bound(self, callback: Call) -> Call:
         """The callback itself, or what has a worker thread call it."""
