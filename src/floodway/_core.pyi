@@ -42,7 +42,10 @@ class Admission:  # home: floodway.conn.reactor
     def __new__(
         cls, max_connections: int | None, max_connections_per_ip: int | None, seat: tuple[Seats, int, int] | None = None
     ) -> Self:
-        """`seat`: where other processes see how many there are, as (seats, seat, generation)."""
+        """`seat`: where other processes see how many there are, as (seats, seat, generation); generations are above 0, and
+        no two processes have the same."""
+    def sit(self) -> None:
+        """Let other processes hand over connections from now on. Before the first is accepted."""
     @property
     def connections(self) -> int: ...
     @property
@@ -86,15 +89,10 @@ class Seats:  # home: floodway.conn.dispatcher
     """The loads of several processes, in memory that processes forked after this share."""
     def __new__(cls, seats: int) -> Self: ...
     def __len__(self) -> int: ...
-    def sit(self, seat: int, generation: int, max_connections: int | None) -> None:
-        """The process that calls serves there from now on and owns nothing yet; no two have the same generation."""
     def vacate(self, seat: int, generation: int) -> None:
         """The process of this generation has ended. Nothing happens if another sits there by now."""
-    def is_occupied(self, seat: int) -> bool: ...
     def load(self, seat: int) -> int:
         """Connections owned there, and sockets on their way."""
-    def room(self, seat: int) -> int:
-        """How many more sockets may be handed over."""
     def open(self) -> tuple[list[int], list[int]]:
         """The seats to which sockets may be handed over now, and their loads."""
     def give(self, seat: int, sockets: int) -> None:

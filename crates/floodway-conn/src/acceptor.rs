@@ -153,10 +153,12 @@ impl Acceptor {
 
 impl<H: Host> Reactor<H> {
     pub(crate) fn on_accepted(&mut self, listener: u32, socket: OwnedFd, peer: SocketAddress) {
-        self.shared.stats.accepted.add(1);
         let Some(Some(acceptor)) = self.acceptors.get_mut(listener as usize) else {
             return;
         };
+        if !matches!(acceptor.source, Source::Channel { .. }) {
+            self.shared.stats.accepted.add(1);
+        }
         acceptor.next_pause = FIRST_BACK_OFF;
         let (route, delivery) = (acceptor.route, acceptor.delivery);
         if !self.admission.enter(ip_of(&peer)) {

@@ -84,6 +84,13 @@ impl Admission {
         admitted
     }
 
+    /// Takes its seat: others may hand over connections from now on. Before the first is counted.
+    pub fn sit(&self) {
+        if let Some(seat) = &self.seat {
+            seat.seats.sit(seat.index, seat.generation, self.max);
+        }
+    }
+
     fn tell_seat(&self, change: i32) {
         if let Some(seat) = &self.seat {
             seat.seats.count(seat.index, seat.generation, change);

@@ -37,6 +37,11 @@ impl Admission {
         ))))
     }
 
+    /// Let other processes hand over connections from now on. Before the first is accepted.
+    fn sit(&self) {
+        self.0.sit();
+    }
+
     /// Accepted connections now.
     #[getter]
     fn connections(&self) -> usize {

@@ -44,33 +44,15 @@ impl Seats {
         self.0.len()
     }
 
-    /// The process that calls serves there from now on and owns nothing yet. No two processes have the same generation,
-    /// which is above 0.
-    #[pyo3(signature = (seat, generation, max_connections))]
-    fn sit(&self, seat: usize, generation: u32, max_connections: Option<usize>) -> PyResult<()> {
-        self.0.sit(self.checked(seat)?, generation, max_connections);
-        Ok(())
-    }
-
     /// The process of this generation has ended. Nothing happens if another sits there by now.
     fn vacate(&self, seat: usize, generation: u32) -> PyResult<()> {
         self.0.vacate(self.checked(seat)?, generation);
         Ok(())
     }
 
-    /// Whether a process serves there.
-    fn is_occupied(&self, seat: usize) -> PyResult<bool> {
-        Ok(self.0.is_occupied(self.checked(seat)?))
-    }
-
     /// Connections owned there, and sockets on their way.
     fn load(&self, seat: usize) -> PyResult<usize> {
         Ok(self.0.load(self.checked(seat)?))
-    }
-
-    /// How many more sockets may be handed over.
-    fn room(&self, seat: usize) -> PyResult<usize> {
-        Ok(self.0.room(self.checked(seat)?))
     }
 
     /// The seats to which sockets may be handed over now, and their loads.

@@ -55,9 +55,7 @@ def serve(
     if not chosen:
         raise ValueError('serve() got no address; pass one, such as "tcp://127.0.0.1:9000"')
     if service_options.workers is not None:
-        if balancer is not None:
-            raise ValueError("a balancer for workers is not available in this version; without one the kernel balances")
-        service = make_service(application, framing, limits, engine_options)
+        service = make_service(application, balancer, framing, limits, engine_options)
         supervise(service, [parse(address) for address in chosen], service_options)
         return
     handler = import_application(application) if isinstance(application, str) else application

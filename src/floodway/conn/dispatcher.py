@@ -1,13 +1,12 @@
 """A main reactor whose sub reactors are in other processes: what it accepts it hands over, sockets and all.
 
-It asks the same balancers as any main reactor, with loads that all processes share. A seat is the place at which a worker
+It asks the same balancers as any main reactor, with loads that all processes share. A seat is where a worker
 process serves. Newcomers are handed over when a batch ends, many in one message. While no worker can take any, or takes
 them from its channel, they wait here, and nobody further is accepted: the others wait in the kernel's backlog.
 """
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from socket import socket
 from typing import Final
 
@@ -26,17 +25,25 @@ logger: Final = logging.getLogger(__name__)
 TRY_AGAIN_SECONDS: Final = 0.01
 
 
-@dataclass(frozen=True, slots=True)
 class Destinations:
-    """Where newcomers can go."""
+    """Where newcomers can go: a channel to every seat for each address, which a route stands for."""
 
-    seats: Seats
-    channels: Sequence[tuple[Route, Sequence[HandOver]]]
-    """For each address, which its route stands for, a channel to every seat."""
+    def __init__(self, seats: Seats) -> None:
+        self.seats: Seats = seats
+        self._channels: list[tuple[Route, list[HandOver]]] = []
+
+    def add_address(self, route: Route) -> None:
+        """An address that is accepted on; before any seat is added."""
+        self._channels.append((route, []))
+
+    def add_seat(self, channels: Sequence[socket]) -> None:
+        """The next seat: a channel there for each address. Any one thread."""
+        for (_, to_seats), channel in zip(self._channels, channels, strict=True):
+            to_seats.append(HandOver(channel.fileno()))
 
     def of(self, route: Route) -> Sequence[HandOver]:
-        """The channels to every seat for what is accepted on the address of this route."""
-        return next(channels for known, channels in self.channels if known is route)
+        """The channels for what is accepted on the address of this route, by seat; more may follow."""
+        return next(channels for known, channels in self._channels if known is route)
 
 
 class Dispatcher(MainReactor):
@@ -62,8 +69,9 @@ class Dispatcher(MainReactor):
 
     def _hand_over(self, newcomer: Newcomer, listener: int) -> None:
         seats, loads = self._destinations.seats.open()
-        if self._stalled:
-            able = [index for index, seat in enumerate(seats) if seat not in self._stalled]
+        known = len(self._channels[listener])
+        if self._stalled or (seats and seats[-1] >= known):
+            able = [index for index, seat in enumerate(seats) if seat < known and seat not in self._stalled]
             seats, loads = [seats[index] for index in able], [loads[index] for index in able]
         if not seats:
             self._waiting.append((newcomer, listener))

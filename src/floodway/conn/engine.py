@@ -28,7 +28,7 @@ from floodway.conn.listener import Listener
 from floodway.conn.model import Model, choose_model
 from floodway.conn.reactor import Reactor
 from floodway.conn.route import FramingLike, HandlerLike, Route, check_handler
-from floodway.conn.running import Running, build
+from floodway.conn.running import Place, Running, build
 from floodway.conn.stats import EngineStats, ServiceStats, service_of_one
 from floodway.errors import NotStopped
 from floodway.limits import Limits
@@ -86,6 +86,7 @@ class Engine:
         self._process = os.getpid()
         self._listeners: list[Listener | HeldListener] = []
         self._ask_service: Callable[[float], ServiceStats] | None = None  # set where this is one of several workers
+        self._place = Place()
         self._ending: BaseException | None = None
         self._stopped = threading.Event()
         self._running: Running | None = None
@@ -108,7 +109,9 @@ class Engine:
             self._state = State.STARTING
             self._process = os.getpid()
         try:
-            self._running = build(self._options, self.model, self._limits, self._balancer, self._stop_because_of)
+            self._running = build(
+                self._options, self.model, self._limits, self._balancer, self._stop_because_of, self._place
+            )
             self._attendant = self._running.attendant(self._options, self._end)
             reactors = self._running.reactors
             listeners = list(self._listeners)
@@ -116,6 +119,7 @@ class Engine:
                 listener.open(reactors)
             for handler in [*filter(None, [self._handler]), *(listener.route.handler for listener in listeners)]:
                 self._handlers.start(handler, self)
+            self._running.admission.sit()
             for listener in listeners:
                 listener.hand_out(reactors)
             reactors.start()

@@ -51,8 +51,8 @@ logger: Final = logging.getLogger(__name__)
 Driver: TypeAlias = Literal["auto", "epoll", "portable"]
 
 Source: TypeAlias = Literal["listening", "shared", "channel"]
-"""What a socket to accept on is: a listening one; one on which other processes accept too; or an end on which an accepting
-process hands over what it accepts."""
+"""What a socket to accept on is: a listening one; one on which other processes accept too; or an end on which
+another process hands over what it accepts."""
 
 FIRST_ROUTE: Final = max(EVENT_CALL, EVENT_ACCEPTED, EVENT_NOTICE) + 1
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from floodway.conn.balancing import Balancer
+from floodway.conn.dispatcher import Destinations, Dispatcher
 from floodway.conn.failures import Failures
 from floodway.conn.main_reactor import MainReactor
 from floodway.conn.model import Model
@@ -23,14 +24,19 @@ class Reactors:
         balancer: Balancer,
         failures: Failures,
         on_crash: Callable[[BaseException], None],
+        destinations: Destinations | None,
     ) -> None:
         self._lock = threading.Lock()  # routes are added one at a time
         self.pool: WorkerPool | None = WorkerPool("floodway-worker", model.threads) if model.threads else None
-        self.owning: list[SubReactor] = [SubReactor(make(name), failures, self.pool) for name in _owner_names(model)]
+        self.owning: list[SubReactor] = []
         self.accepting: Sequence[SubReactor | MainReactor] = self.owning
-        if model.sub_reactors:
-            names = _numbered("main", model.main_reactors)
-            self.accepting = [MainReactor(make(name), self.owning, balancer, failures) for name in names]
+        mains = _numbered("main", model.main_reactors)
+        if destinations is not None:
+            self.accepting = [Dispatcher(make(name), destinations, balancer, failures) for name in mains]
+        else:
+            self.owning += [SubReactor(make(name), failures, self.pool) for name in _owner_names(model)]
+            if model.sub_reactors:
+                self.accepting = [MainReactor(make(name), self.owning, balancer, failures) for name in mains]
         everyone = [*self.owning] if self.accepting is self.owning else [*self.owning, *self.accepting]
         self.threads: list[ReactorThread] = [ReactorThread(reactor.core, reactor.run, on_crash) for reactor in everyone]
 

@@ -9,6 +9,7 @@ from floodway.base import platform
 from floodway.config import EngineOptions
 from floodway.conn.attendant import Attendant
 from floodway.conn.balancing import Balancer
+from floodway.conn.dispatcher import Destinations, Seats
 from floodway.conn.failures import Failures
 from floodway.conn.model import Model
 from floodway.conn.reactor import Admission, make_reactor
@@ -18,6 +19,16 @@ from floodway.conn.stats import EngineStats, total_of
 from floodway.limits import Limits
 
 logger: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an engine is among the processes of a service, if an accepting process hands connections to workers."""
+
+    seat: tuple[Seats, int, int] | None = None
+    """Of a worker: where others see its load, as (seats, seat, generation)."""
+    destinations: Destinations | None = None
+    """Of the accepting process: who gets what it accepts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,18 +71,20 @@ def build(
     limits: Limits,
     balancer: Balancer,
     stop_because_of: Callable[[BaseException], None],
+    place: Place,
 ) -> Running:
     """Make the reactors of this model; no thread runs yet. Raises the descriptor limit first: limits derive from it."""
     descriptors = platform.raise_descriptor_limit()
     allowed = limits.max_connections
     maximum = platform.auto_connections(descriptors) if allowed == "auto" else allowed
-    admission = Admission(maximum, limits.max_connections_per_ip)
+    admission = Admission(maximum, limits.max_connections_per_ip, place.seat)
     reactors = Reactors(
         model,
         lambda name: make_reactor(name, options.driver, limits, admission),
         balancer,
         Failures(stop_because_of),
         stop_because_of,
+        place.destinations,
     )
     logger.info("%s; connections: %s", model, "no limit" if maximum is None else f"at most {maximum}")
     shutdown = Shutdown(reactors, admission)

@@ -68,7 +68,7 @@ class WorkerStats:
     """A snapshot of one worker process."""
 
     index: int
-    """Its place among the workers; who replaces it has the same."""
+    """Its place among the workers; who replaces it has the same. -1 is the accepting process of a balancer."""
     pid: int
     stats: EngineStats
 

@@ -8,12 +8,13 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Final
 
 from floodway.app.workers.channel import Channel, Fields, Message
 from floodway.app.workers.reports import report_of, service_stats
+from floodway.conn.dispatcher import Destinations
 from floodway.conn.engine import Engine
 from floodway.conn.held_listener import HeldListener
 from floodway.conn.stats import ServiceStats
@@ -32,26 +33,40 @@ class Control:
         self._channel = channel
         self._engine: Engine | None = None
         self._listeners: Sequence[HeldListener] = ()
+        self._destinations: Destinations | None = None
         self._lock = threading.Lock()  # guards the step to `_serves`, and what was asked before it
         self._serves = False
         self._grace: float | None = None  # how a stop was asked for that came before there was anything to stop
         self._asked = threading.Lock()  # one question for the service at a time
         self._answers: SimpleQueue[Message] = SimpleQueue()
         self._question = 0
+        self._orders: dict[str, Callable[[Message], None]] = {
+            "stop": lambda message: self._stop(message.fields["grace"]),
+            "cover": self._cover,
+            "uncover": self._uncover,
+            "seat": self._add_seat,
+            "look": self._look,
+            "report": lambda message: self._report(message.fields),
+            "part": self._answers.put,
+            "whole": self._answers.put,
+        }
         self._thread = threading.Thread(target=self._listen, name="floodway-control", daemon=True)
 
     def start(self) -> None:
         """Start to listen."""
         self._thread.start()
 
-    def attach(self, engine: Engine, listeners: Sequence[HeldListener]) -> None:
+    def attach(
+        self, engine: Engine, listeners: Sequence[HeldListener], destinations: Destinations | None = None
+    ) -> None:
         """Say what the supervisor's orders are about, before the engine starts: a stop waits for it from here on.
 
-        `listeners` are those of addresses for which every worker has a socket of its own.
+        `listeners` are those of addresses for which every worker has a socket of its own; `destinations` are the
+        accepting process's.
         """
         engine._ask_service = self._ask_service  # noqa: SLF001 - made for workers
         with self._lock:
-            self._engine, self._listeners = engine, listeners
+            self._engine, self._listeners, self._destinations = engine, listeners, destinations
 
     def serves(self, engine: Engine) -> None:
         """The engine has started: tell the supervisor, and do what it has asked for meanwhile."""
@@ -76,26 +91,27 @@ class Control:
 
     def _obey(self, message: Message) -> None:
         try:
-            match message.kind:
-                case "stop":
-                    self._stop(message.fields["grace"])
-                case "cover":
-                    for listener, socket in zip(self._listeners, message.sockets, strict=True):
-                        listener.cover(message.fields["index"], socket)
-                case "uncover":
-                    for listener in self._listeners:
-                        listener.uncover(message.fields["index"])
-                case "look":
-                    if self._engine is not None:
-                        self._engine._look_again()  # noqa: SLF001 - made for workers
-                case "report":
-                    self._report(message.fields)
-                case "part" | "whole":
-                    self._answers.put(message)
-                case kind:
-                    raise AssertionError(f"the supervisor says {kind!r}")
+            self._orders[message.kind](message)
         except Exception:
             logger.exception("could not do what the supervisor asked for: %s", message.kind)
+
+    def _cover(self, message: Message) -> None:
+        for listener, socket in zip(self._listeners, message.sockets, strict=True):
+            listener.cover(message.fields["index"], socket)
+
+    def _uncover(self, message: Message) -> None:
+        for listener in self._listeners:
+            listener.uncover(message.fields["index"])
+
+    def _add_seat(self, message: Message) -> None:
+        if self._destinations is not None:
+            self._destinations.add_seat(message.sockets)
+        for near in message.sockets:
+            near.close()
+
+    def _look(self, _: Message) -> None:
+        if self._engine is not None:
+            self._engine._look_again()  # noqa: SLF001 - made for workers
 
     def _stop(self, grace: float) -> None:
         with self._lock:

@@ -17,6 +17,10 @@ KILL_SECONDS: Final = 3.0
 """How much longer than its grace time a worker may take; one whose callbacks never return ends by itself before."""
 
 
+ENTRANCE: Final = -1
+"""In place of a worker's index: the process that accepts for all of them, if the service has a balancer."""
+
+
 class State(enum.Enum):
     """Where a worker is in its life."""
 
@@ -80,7 +84,8 @@ class WorkerProcess:
         return 0.0 if self.served_from is None else time.monotonic() - self.served_from
 
     def __str__(self) -> str:
-        return f"worker {self.index} (pid {self.pid})"
+        name = "the accepting process" if self.index == ENTRANCE else f"worker {self.index}"
+        return f"{name} (pid {self.pid})"
 
 
 def ending(code: int) -> str:

@@ -1,14 +1,21 @@
 """What a service is made of, as `serve` was told: the same for every worker, and for those that replace them."""
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 from floodway.app.application import check_name, import_application
+from floodway.app.handler import Handler
+from floodway.app.workers.hand_over import Channels
 from floodway.app.workers.sockets import Held
 from floodway.config import ListenerOptions, Options, sort_options
+from floodway.conn.balancing import Balancer
+from floodway.conn.dispatcher import Destinations, Seats
 from floodway.conn.engine import Engine
 from floodway.conn.held_listener import HeldListener
 from floodway.conn.route import FramingLike, HandlerLike, Route, check_handler
+from floodway.conn.running import Place
 from floodway.limits import Limits
 
 
@@ -25,6 +32,10 @@ class Service:
     """The supervisor's, for the sum; the workers log none."""
     options: Options
     """The engine's keywords but for the limits."""
+    balancer: Balancer | None
+    """With one, an accepting process hands connections to the workers; without, the kernel distributes them."""
+    main_reactors: int
+    """Of the accepting process."""
 
     @property
     def name(self) -> str:
@@ -40,20 +51,46 @@ class Service:
         """The application itself. Raises ApplicationError if it cannot be imported."""
         return import_application(self.application) if isinstance(self.application, str) else self.application
 
-    def engine(self, handler: HandlerLike, held: Sequence[Held]) -> tuple[Engine, list[HeldListener]]:
-        """An engine that accepts on what the supervisor holds, and its listeners in the order of `held`."""
+    def engine(
+        self, handler: HandlerLike, held: Sequence[Held], index: int, seats: Seats | None
+    ) -> tuple[Engine, list[HeldListener]]:
+        """A worker's engine, which accepts on what the supervisor holds, and its listeners in the order of `held`."""
         engine = Engine(handler, limits=self.limits, **self.options)
-        framing = self.framing or handler.framing
+        if seats is not None:
+            engine._place = Place(seat=(seats, index, os.getpid()))  # noqa: SLF001 - made for workers
+        return engine, self._hold(engine, handler, self.framing or handler.framing, held, index)
+
+    def entrance(self, held: Sequence[Held], channels: Channels) -> tuple[Engine, Destinations]:
+        """The accepting process's engine, and where it hands over what it accepts."""
+        handler, destinations = Handler(), Destinations(channels.seats)  # nothing is ever served here
+        options = {name: value for name, value in self.options.items() if name in {"driver", "watchdog"}}
+        options |= {"main_reactors": self.main_reactors, "sub_reactors": 0}
+        limits = replace(self.limits, max_connections=None, max_connections_per_ip=None)  # the workers' to judge
+        engine = Engine(handler, balancer=self.balancer, limits=limits, **cast("Options", options))
+        engine._place = Place(destinations=destinations)  # noqa: SLF001 - made for workers
+        for listener in self._hold(engine, handler, handler.framing, held, 0):
+            destinations.add_address(listener.route)
+        for index in range(len(channels)):
+            destinations.add_seat(channels.near(index))
+        return engine, destinations
+
+    def _hold(
+        self, engine: Engine, handler: HandlerLike, framing: FramingLike, held: Sequence[Held], index: int
+    ) -> list[HeldListener]:
         listeners = []
         for one in held:
             route = Route(handler=handler, framing=framing, limits=self.limits, options=self.listener_options)
-            listeners.append(HeldListener(one.address, one.socket, route))
+            listeners.append(HeldListener(one.address, one.socket, route, one.source, index))
             engine._hold(listeners[-1])  # noqa: SLF001 - made for workers
-        return engine, listeners
+        return listeners
 
 
 def make_service(
-    application: HandlerLike | str, framing: FramingLike | None, limits: Limits | None, options: Options
+    application: HandlerLike | str,
+    balancer: Balancer | None,
+    framing: FramingLike | None,
+    limits: Limits | None,
+    options: Options,
 ) -> Service:
     """Check what `serve` was given, and sort it. Raises TypeError or ValueError for what cannot be meant."""
     if isinstance(application, str):
@@ -65,8 +102,12 @@ def make_service(
     kept["stats_interval"] = None
     if engine_options.sub_reactors is None:
         kept["sub_reactors"] = 0  # with or without the GIL: the processes are there to use the cores
+    if balancer is not None:
+        kept["main_reactors"] = 1  # those of the accepting process are meant
     return Service(
         application=application,
+        balancer=balancer,
+        main_reactors=engine_options.main_reactors or 1,
         framing=framing,
         listener_options=listener_options,
         limits=limits,

@@ -31,7 +31,8 @@ def supervise(service: Service, addresses: Sequence[Address], options: ServiceOp
         service = _preloaded(service)
     if platform.thread_count() > 1:
         logger.warning("this process has %d threads, and workers are forked from it: %s", platform.thread_count(), _WHY)
-    sockets = HeldSockets(addresses, service.listener_options, service.limits.backlog)
+    balanced = service.balancer is not None
+    sockets = HeldSockets(addresses, service.listener_options, service.limits.backlog, balanced=balanced)
     sockets.open(workers)
     try:
         with pid_file(options.pid_file):

@@ -18,14 +18,14 @@ from typing import Final, NoReturn
 
 from floodway.app.workers.channel import Channel, Message
 from floodway.app.workers.covers import arrange_covers
-from floodway.app.workers.process import State, WorkerProcess, ending, fork_worker
+from floodway.app.workers.process import ENTRANCE, State, WorkerProcess, ending, fork_worker
 from floodway.app.workers.roll import Roll
 from floodway.app.workers.seat import NEVER, Seat
 from floodway.app.workers.service import Service
 from floodway.app.workers.signal_queue import SignalQueue, reap_strangers
 from floodway.app.workers.sockets import HeldSockets
 from floodway.app.workers.survey import Survey, Surveys
-from floodway.app.workers.worker import run_worker
+from floodway.app.workers.worker import run_entrance, run_worker
 from floodway.errors import ApplicationError, ListenError
 
 logger: Final = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class Supervisor:
         self._service = service
         self._sockets = sockets
         self._seats = [Seat(index) for index in range(workers)]
+        self._entrance = None if sockets.channels is None else Seat(ENTRANCE)
         self._signals = SignalQueue()
         self._selector = selectors.DefaultSelector()
         self._surveys = Surveys()
@@ -55,6 +56,7 @@ class Supervisor:
         self._has_served = False
         self._deaths = 0
         self._stops = 0
+        self._stop_at = NEVER  # when the grace time ends, once it was told to stop
         self._on_signal: dict[signal.Signals, Callable[[], None]] = {
             signal.SIGTERM: partial(self._stop, signal.SIGTERM),
             signal.SIGINT: partial(self._stop, signal.SIGINT),
@@ -134,7 +136,7 @@ class Supervisor:
             self._has_served = True
             for seat in self._seats:
                 seat.start_at = min(seat.start_at, time.monotonic())  # those whose first worker failed try again
-        replaced = self._seats[worker.index].promote(worker)
+        replaced = self._seat_of(worker).promote(worker)
         if replaced is not None:
             replaced.stop(self._service.limits.grace)
 
@@ -143,7 +145,8 @@ class Supervisor:
         if worker.told_to_stop:
             return
         worker.state = State.LEAVING
-        seat = self._seats[worker.index]
+        self._vacate(worker)
+        seat = self._seat_of(worker)
         if seat.worker is worker:
             seat.vacate()
             pause = seat.pause_after(worker)
@@ -151,11 +154,14 @@ class Supervisor:
 
     def _on_end(self, worker: WorkerProcess, code: int) -> None:
         """It was waited for; what it said last was read."""
-        seat = self._seats[worker.index]
+        self._vacate(worker)
+        seat = self._seat_of(worker)
         was_seated, was_successor = seat.worker is worker, seat.successor is worker
         seat.remove(worker)
         self._surveys.forget(worker.pid)
         self._tell_to_look()
+        if seat is self._entrance and self._stops:
+            self._stop_workers()  # nothing more is handed to them
         if worker.told_to_stop:
             level, text = (logging.WARNING, ending(code)) if code else (logging.INFO, "has ended")
             logger.log(level, "%s %s", worker, text)
@@ -172,7 +178,7 @@ class Supervisor:
         if was_successor and seat.worker is not None:
             self._roll.give_up()
             logger.error("the new code could not be started, the old workers serve on: %s", failure)
-        elif self._has_served:
+        elif self._has_served or seat is self._entrance:
             self._deaths += 1
             logger.error("%s; another attempt %s", failure, _when(seat.pause_after(worker)))
         else:
@@ -204,8 +210,16 @@ class Supervisor:
             self._kill_all()
             self._signals.restore()
             os.kill(os.getpid(), number)
-        for worker in self._processes:
-            worker.stop(self._service.limits.grace if self._stops == 1 else 0.0)
+        self._stop_at = time.monotonic() + (self._service.limits.grace if self._stops == 1 else 0.0)
+        entering = [] if self._entrance is None else self._entrance.processes
+        for worker in entering:
+            worker.stop(max(0.0, self._stop_at - time.monotonic()))
+        if not entering or self._stops > 1:
+            self._stop_workers()
+
+    def _stop_workers(self) -> None:
+        for worker in [worker for seat in self._seats for worker in seat.processes]:
+            worker.stop(max(0.0, self._stop_at - time.monotonic()))
 
     def _replace_all(self) -> None:
         if self._stops:
@@ -228,6 +242,7 @@ class Supervisor:
                 return
             seat = Seat(len(self._seats))
             self._seats.append(seat)
+            self._tell_entrance(seat)
         seat.is_wanted, seat.start_at = True, 0.0
         logger.info("SIGTTIN: one worker more, %d now", self._wanted)
 
@@ -260,7 +275,7 @@ class Supervisor:
         self._surveys.end_overdue(now)
         if self._is_ending:
             return
-        for seat in self._seats:
+        for seat in self._all_seats:
             if seat.is_wanted and seat.is_empty and now >= seat.start_at:
                 self._start(seat)
         rolled = self._roll.next_seat()
@@ -288,7 +303,31 @@ class Supervisor:
         self._selector.close()
         for other in self._processes:
             other.channel.close()
-        run_worker(self._service, self._sockets.close_others(index), channel)
+        channels = self._sockets.channels
+        if index == ENTRANCE and channels is not None:
+            channels.close_others(None)
+            run_entrance(self._service, self._sockets.of_entrance(), channel, channels)
+        seats = None if channels is None else channels.seats
+        run_worker(self._service, self._sockets.close_others(index), channel, index, seats)
+
+    def _tell_entrance(self, seat: Seat) -> None:
+        """Let the accepting process know a seat that was added since it was forked."""
+        channels = self._sockets.channels
+        if channels is not None and self._entrance is not None:
+            for process in self._entrance.processes:
+                process.channel.send("seat", channels.near(seat.index))
+
+    def _vacate(self, worker: WorkerProcess) -> None:
+        """It takes no more connections: the accepting process shall hand it none."""
+        if self._sockets.channels is not None and worker.index != ENTRANCE:
+            self._sockets.channels.seats.vacate(worker.index, worker.pid)
+
+    def _seat_of(self, worker: WorkerProcess) -> Seat:
+        return next(seat for seat in self._all_seats if seat.index == worker.index)
+
+    @property
+    def _all_seats(self) -> list[Seat]:
+        return self._seats if self._entrance is None else [*self._seats, self._entrance]
 
     def _tell_to_look(self) -> None:
         """Who was woken for a connection and died has taken the wake-up along: let others look (EPOLLEXCLUSIVE)."""
@@ -321,7 +360,7 @@ class Supervisor:
             worker.kill()
             worker.wait()
             worker.channel.close()
-            self._seats[worker.index].remove(worker)
+            self._seat_of(worker).remove(worker)
 
     @property
     def _is_ending(self) -> bool:
@@ -330,7 +369,7 @@ class Supervisor:
 
     @property
     def _processes(self) -> list[WorkerProcess]:
-        return [worker for seat in self._seats for worker in seat.processes]
+        return [worker for seat in self._all_seats for worker in seat.processes]
 
     @property
     def _wanted(self) -> int:
@@ -341,7 +380,7 @@ class Supervisor:
         due = [worker.kill_at for worker in self._processes if worker.kill_at is not None]
         due.append(self._surveys.next_end)
         if not self._is_ending:
-            due += [seat.start_at for seat in self._seats if seat.is_wanted and seat.is_empty]
+            due += [seat.start_at for seat in self._all_seats if seat.is_wanted and seat.is_empty]
             due.append(self._stats_at)
         now = time.monotonic()
         if any(worker.channel.has_pending for worker in self._processes):

@@ -10,15 +10,18 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, NoReturn
 
 from floodway.app.application import failed
 from floodway.app.signals import signals_to
 from floodway.app.workers.channel import Channel
 from floodway.app.workers.control import Control
+from floodway.app.workers.hand_over import Channels
 from floodway.app.workers.service import Service
 from floodway.app.workers.sockets import Held
+from floodway.conn.dispatcher import Seats
 from floodway.conn.engine import Engine
 from floodway.errors import ApplicationError, NotStopped
 
@@ -28,12 +31,21 @@ NOT_STARTED: Final = 3
 """The exit code of a worker whose application could not be imported or started; the reason was told before."""
 
 
-def run_worker(service: Service, held: Sequence[Held], channel: Channel) -> NoReturn:
+def run_worker(service: Service, held: Sequence[Held], channel: Channel, index: int, seats: Seats | None) -> NoReturn:
     """Serve until told to stop, and end the process. Called right after the fork, with signals reset."""
+    _run(partial(_serve, service, held, channel, index, seats))
+
+
+def run_entrance(service: Service, held: Sequence[Held], channel: Channel, channels: Channels) -> NoReturn:
+    """Accept for the workers until told to stop, and end the process. As `run_worker`."""
+    _run(partial(_accept, service, held, channel, channels))
+
+
+def _run(work: Callable[[], int]) -> NoReturn:
     code = 1
     try:
         atexit._clear()  # noqa: SLF001 - as multiprocessing does: those are the supervisor's
-        code = _work(service, held, channel)
+        code = work()
         _flush()
         threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - as at the end of any program
         atexit._run_exitfuncs()  # noqa: SLF001 - the same
@@ -47,7 +59,7 @@ def run_worker(service: Service, held: Sequence[Held], channel: Channel) -> NoRe
         os._exit(code)
 
 
-def _work(service: Service, held: Sequence[Held], channel: Channel) -> int:
+def _serve(service: Service, held: Sequence[Held], channel: Channel, index: int, seats: Seats | None) -> int:
     control = Control(channel)
     control.start()
     try:
@@ -55,8 +67,20 @@ def _work(service: Service, held: Sequence[Held], channel: Channel) -> int:
     except ApplicationError as error:
         control.tell("failed", reason=str(error), details=error.details)
         return NOT_STARTED
-    engine, listeners = service.engine(handler, held)
+    engine, listeners = service.engine(handler, held, index, seats)
     control.attach(engine, [listener for listener, one in zip(listeners, held, strict=True) if not one.shared])
+    return _work(service, engine, control)
+
+
+def _accept(service: Service, held: Sequence[Held], channel: Channel, channels: Channels) -> int:
+    control = Control(channel)
+    control.start()
+    engine, destinations = service.entrance(held, channels)
+    control.attach(engine, (), destinations)
+    return _work(service, engine, control)
+
+
+def _work(service: Service, engine: Engine, control: Control) -> int:
     with signals_to(engine, [signal.SIGTERM]) as stop_if_told:
         try:
             engine.start()
