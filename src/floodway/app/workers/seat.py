@@ -20,7 +20,7 @@ class Seat:
 
     def __init__(self, index: int) -> None:
         self.index = index
-        self.is_wanted = True
+        self.is_wanted: bool = True
         self.worker: WorkerProcess | None = None
         self.successor: WorkerProcess | None = None
         self.leaving: list[WorkerProcess] = []

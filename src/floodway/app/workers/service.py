@@ -44,7 +44,7 @@ class Service:
         """An engine that accepts on what the supervisor holds, and its listeners in the order of `held`."""
         engine = Engine(handler, limits=self.limits, **self.options)
         framing = self.framing or handler.framing
-        listeners = []
+        listeners: list[HeldListener] = []
         for one in held:
             route = Route(handler=handler, framing=framing, limits=self.limits, options=self.listener_options)
             listeners.append(HeldListener(one.address, one.socket, route))
