@@ -85,7 +85,9 @@ class Engine:
         self._state = State.NEW
         self._process = os.getpid()
         self._listeners: list[Listener | HeldListener] = []
-        self._ask_service: Callable[[float], ServiceStats] | None = None  # set where this is one of several workers
+        # Set where this is one of several workers.
+        self._ask_service: Callable[[float], ServiceStats] | None = None
+        self._tell_exhausted: Callable[[], None] | None = None
         self._ending: BaseException | None = None
         self._stopped = threading.Event()
         self._running: Running | None = None
@@ -108,7 +110,9 @@ class Engine:
             self._state = State.STARTING
             self._process = os.getpid()
         try:
-            self._running = build(self._options, self.model, self._limits, self._balancer, self._stop_because_of)
+            self._running = build(
+                self._options, self.model, self._limits, self._balancer, self._stop_because_of, self._on_exhausted
+            )
             self._attendant = self._running.attendant(self._options, self._end)
             reactors = self._running.reactors
             listeners = list(self._listeners)
@@ -322,6 +326,11 @@ class Engine:
         """A callback raised SystemExit or KeyboardInterrupt, or a reactor's loop broke: `join` raises it."""
         self._ending = self._ending or error
         self.stop(None if isinstance(error, (KeyboardInterrupt, SystemExit)) else 0)
+
+    def _on_exhausted(self) -> None:
+        """On a reactor's thread: accepting pauses for want of descriptors or memory."""
+        if self._tell_exhausted is not None:
+            self._tell_exhausted()
 
     def _end(self) -> None:
         """On the attendant's thread, once every other thread has ended."""

@@ -17,8 +17,10 @@ logger: Final = logging.getLogger(__name__)
 class Failures:
     """Logs failures and ends the connections concerned. One object for all reactors of an engine; any thread."""
 
-    def __init__(self, stop_engine: Callable[[BaseException], None]) -> None:
+    def __init__(self, stop_engine: Callable[[BaseException], None], on_exhausted: Callable[[], None]) -> None:
         self._stop_engine = stop_engine
+        self.on_exhausted: Callable[[], None] = on_exhausted
+        """What a reactor calls when accepting pauses for want of descriptors or memory, once a second at most."""
         self._throttle = Throttle(burst=20)  # peers may be able to make a handler raise at will
 
     def handle(self, core: Reactor, target: object, error: BaseException) -> None:

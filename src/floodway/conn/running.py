@@ -60,6 +60,7 @@ def build(
     limits: Limits,
     balancer: Balancer,
     stop_because_of: Callable[[BaseException], None],
+    on_exhausted: Callable[[], None],
 ) -> Running:
     """Make the reactors of this model; no thread runs yet. Raises the descriptor limit first: limits derive from it."""
     descriptors = platform.raise_descriptor_limit()
@@ -70,7 +71,7 @@ def build(
         model,
         lambda name: make_reactor(name, options.driver, limits, admission),
         balancer,
-        Failures(stop_because_of),
+        Failures(stop_because_of, on_exhausted),
         stop_because_of,
     )
     logger.info("%s; connections: %s", model, "no limit" if maximum is None else f"at most {maximum}")

@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final
 
@@ -50,6 +51,7 @@ class Control:
         `listeners` are those of addresses for which every worker has a socket of its own.
         """
         engine._ask_service = self._ask_service  # noqa: SLF001 - made for workers
+        engine._tell_exhausted = partial(self.tell, "exhausted")  # noqa: SLF001 - the same
         with self._lock:
             self._engine, self._listeners = engine, listeners
 
