@@ -67,7 +67,7 @@ def test_a_balancer_that_fails_is_logged_and_replaced_for_that_connection(
 ) -> None:
     cores = [FakeReactor(7), FakeReactor(3)]
     subs = [cast("SubReactor", SimpleNamespace(core=core)) for core in cores]
-    main = MainReactor(cast("Any", FakeReactor(0)), subs, Broken(answer), Failures(lambda error: None))
+    main = MainReactor(cast("Any", FakeReactor(0)), subs, Broken(answer), Failures(lambda error: None, lambda: None))
     main._routes[4] = cast("Any", SimpleNamespace(numbers={cores[0]: 10, cores[1]: 20}))
     arrived = [newcomer(5), newcomer(6)]
     with caplog.at_level(logging.ERROR):

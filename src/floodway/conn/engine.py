@@ -22,6 +22,7 @@ from floodway.conn.attendant import Attendant
 from floodway.conn.balancing import Balancer, LeastConnections
 from floodway.conn.connection import Connection
 from floodway.conn.connector import Connector
+from floodway.conn.failures import Failures
 from floodway.conn.handlers import Handlers
 from floodway.conn.held_listener import HeldListener
 from floodway.conn.listener import Listener
@@ -85,7 +86,9 @@ class Engine:
         self._state = State.NEW
         self._process = os.getpid()
         self._listeners: list[Listener | HeldListener] = []
-        self._ask_service: Callable[[float], ServiceStats] | None = None  # set where this is one of several workers
+        # Set where this is one of several workers.
+        self._ask_service: Callable[[float], ServiceStats] | None = None
+        self._tell_exhausted: Callable[[], None] | None = None
         self._place = Place()
         self._ending: BaseException | None = None
         self._stopped = threading.Event()
@@ -110,7 +113,12 @@ class Engine:
             self._process = os.getpid()
         try:
             self._running = build(
-                self._options, self.model, self._limits, self._balancer, self._stop_because_of, self._place
+                self._options,
+                self.model,
+                self._limits,
+                self._balancer,
+                Failures(self._stop_because_of, self._on_exhausted),
+                self._place,
             )
             self._attendant = self._running.attendant(self._options, self._end)
             reactors = self._running.reactors
@@ -327,6 +335,11 @@ class Engine:
         """A callback raised SystemExit or KeyboardInterrupt, or a reactor's loop broke: `join` raises it."""
         self._ending = self._ending or error
         self.stop(None if isinstance(error, (KeyboardInterrupt, SystemExit)) else 0)
+
+    def _on_exhausted(self) -> None:
+        """On a reactor's thread: accepting pauses for want of descriptors or memory."""
+        if self._tell_exhausted is not None:
+            self._tell_exhausted()
 
     def _end(self) -> None:
         """On the attendant's thread, once every other thread has ended."""

@@ -17,15 +17,17 @@ logger: Final = logging.getLogger(__name__)
 class Failures:
     """Logs failures and ends the connections concerned. One object for all reactors of an engine; any thread."""
 
-    def __init__(self, stop_engine: Callable[[BaseException], None]) -> None:
-        self._stop_engine = stop_engine
+    def __init__(self, stop_engine: Callable[[BaseException], None], on_exhausted: Callable[[], None]) -> None:
+        self.stop_engine: Callable[[BaseException], None] = stop_engine
+        self.on_exhausted: Callable[[], None] = on_exhausted
+        """What a reactor calls when accepting pauses for want of descriptors or memory, once a second at most."""
         self._throttle = Throttle(burst=20)  # peers may be able to make a handler raise at will
 
     def handle(self, core: Reactor, target: object, error: BaseException) -> None:
         """Deal with what handling `target` raised. Thread of the reactor `core`."""
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             logger.info("a callback on %s raised %s; the engine stops", core.name, type(error).__name__)
-            self._stop_engine(error)
+            self.stop_engine(error)
         elif isinstance(target, Connection):
             text = "the handler raised for %s; this connection is closed"
             keys = {"reactor": core.name, "conn": target.id, "peer": target.peer}

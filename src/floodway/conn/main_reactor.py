@@ -33,7 +33,7 @@ class MainReactor:
         self._calls: dict[int, Call] = {
             EVENT_ACCEPTED: self._hand_over,
             EVENT_CALL: make_call,
-            EVENT_NOTICE: Notices(core.name).log,
+            EVENT_NOTICE: Notices(core.name, failures.on_exhausted).log,
         }
 
     def run(self) -> None:

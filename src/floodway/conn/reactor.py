@@ -134,9 +134,12 @@ def stack_of(thread: threading.Thread) -> str:
 class Notices:
     """Logs what the native core reports about itself, such as failing accepts; it does so once a second at most."""
 
-    def __init__(self, reactor: str) -> None:
+    def __init__(self, reactor: str, on_exhausted: Callable[[], None]) -> None:
         self._reactor = reactor
+        self._on_exhausted = on_exhausted
 
     def log(self, name: str, value: object) -> None:
         """Log the notice of this name. Reactor's thread."""
         logger.warning("%s: %s: %s", self._reactor, name, value)
+        if name == "accept-paused":
+            self._on_exhausted()

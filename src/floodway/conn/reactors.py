@@ -23,7 +23,6 @@ class Reactors:
         make: Callable[[str], Reactor],
         balancer: Balancer,
         failures: Failures,
-        on_crash: Callable[[BaseException], None],
         destinations: Destinations | None,
     ) -> None:
         self._lock = threading.Lock()  # routes are added one at a time
@@ -38,7 +37,9 @@ class Reactors:
             if model.sub_reactors:
                 self.accepting = [MainReactor(make(name), self.owning, balancer, failures) for name in mains]
         everyone = [*self.owning] if self.accepting is self.owning else [*self.owning, *self.accepting]
-        self.threads: list[ReactorThread] = [ReactorThread(reactor.core, reactor.run, on_crash) for reactor in everyone]
+        self.threads: list[ReactorThread] = [
+            ReactorThread(reactor.core, reactor.run, failures.stop_engine) for reactor in everyone
+        ]
 
     def add_route(self, route: Route) -> None:
         """Let every reactor that owns connections know a route. Any thread."""

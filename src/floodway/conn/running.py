@@ -70,7 +70,7 @@ def build(
     model: Model,
     limits: Limits,
     balancer: Balancer,
-    stop_because_of: Callable[[BaseException], None],
+    failures: Failures,
     place: Place,
 ) -> Running:
     """Make the reactors of this model; no thread runs yet. Raises the descriptor limit first: limits derive from it."""
@@ -82,8 +82,7 @@ def build(
         model,
         lambda name: make_reactor(name, options.driver, limits, admission),
         balancer,
-        Failures(stop_because_of),
-        stop_because_of,
+        failures,
         place.destinations,
     )
     logger.info("%s; connections: %s", model, "no limit" if maximum is None else f"at most {maximum}")

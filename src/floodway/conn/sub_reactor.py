@@ -42,7 +42,7 @@ class SubReactor:
         self._pool = pool
         self._calls: list[Call] = [_unexpected] * FIRST_ROUTE
         self._calls[EVENT_CALL] = make_call
-        self._calls[EVENT_NOTICE] = Notices(core.name).log
+        self._calls[EVENT_NOTICE] = Notices(core.name, failures.on_exhausted).log
 
     def run(self) -> None:
         """Serve this reactor's connections until it is told to stop."""

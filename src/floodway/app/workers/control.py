@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final
 
@@ -65,6 +66,7 @@ class Control:
         accepting process's.
         """
         engine._ask_service = self._ask_service  # noqa: SLF001 - made for workers
+        engine._tell_exhausted = partial(self.tell, "exhausted")  # noqa: SLF001 - the same
         with self._lock:
             self._engine, self._listeners, self._destinations = engine, listeners, destinations
 

@@ -37,11 +37,13 @@ class WorkerProcess:
         self.generation = generation
         self.pid = pid
         self.channel = channel
-        self.state = State.STARTING
+        self.state: State = State.STARTING
         self.served_from: float | None = None
-        self.told_to_stop = False
-        self.accepts = True  # or may, for all that is known
-        self.is_heard = False  # whether the supervisor's selector has its channel
+        self.told_to_stop: bool = False
+        self.accepts: bool = True
+        """False once it has closed its listeners."""
+        self.is_heard: bool = False
+        """Whether the supervisor's selector has its channel."""
         self.kill_at: float | None = None
         self.failure: ApplicationError | None = None
         """Why it could not start, as it said itself."""

@@ -15,7 +15,7 @@ class Roll:
     def __init__(self, seats: Sequence[Seat]) -> None:
         self._seats = seats
         self._is_under_way = False
-        self.generation = 0
+        self.generation: int = 0
         """Of workers that are forked now; those of an earlier one are to be replaced while it is under way."""
 
     def begin(self) -> None:

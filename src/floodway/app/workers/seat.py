@@ -20,12 +20,14 @@ class Seat:
 
     def __init__(self, index: int) -> None:
         self.index = index
-        self.is_wanted = True
+        self.is_wanted: bool = True
         self.worker: WorkerProcess | None = None
         self.successor: WorkerProcess | None = None
         self.leaving: list[WorkerProcess] = []
         self.cover: WorkerProcess | None = None
         """Who accepts from this seat's sockets while nobody here does."""
+        self.short_until: float = 0.0
+        """Until when its worker counts as short of descriptors, by time.monotonic()."""
         self.start_at: float = 0.0
         """When an empty seat may have a worker again, by time.monotonic()."""
         self._back_off = BackOff()
@@ -34,6 +36,10 @@ class Seat:
     def is_serving(self) -> bool:
         """Whether its own worker accepts."""
         return self.worker is not None and self.worker.state is State.SERVING
+
+    def accepts(self, now: float) -> bool:
+        """Whether its worker serves, and has not said of late that it cannot accept."""
+        return self.is_serving and now >= self.short_until
 
     @property
     def is_empty(self) -> bool:

@@ -77,7 +77,7 @@ class Service:
     def _hold(
         self, engine: Engine, handler: HandlerLike, framing: FramingLike, held: Sequence[Held], index: int
     ) -> list[HeldListener]:
-        listeners = []
+        listeners: list[HeldListener] = []
         for one in held:
             route = Route(handler=handler, framing=framing, limits=self.limits, options=self.listener_options)
             listeners.append(HeldListener(one.address, one.socket, route, one.source, index))

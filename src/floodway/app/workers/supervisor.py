@@ -35,6 +35,9 @@ FLUSH_SECONDS: Final = 0.05
 
 FORK_AGAIN_SECONDS: Final = 1.0
 
+SHORT_SECONDS: Final = 2.0
+"""How long a worker counts as unable to accept that said so; it says so once a second while it lasts."""
+
 UNREACHABLE_SECONDS: Final = 1.0
 """How long a process may live that has closed its end of the channel: it cannot be told anything any more."""
 
@@ -113,6 +116,8 @@ class Supervisor:
                 self._on_ready(worker)
             case "leaving":
                 self._on_leaving(worker)
+            case "exhausted":
+                self._on_exhausted(worker)
             case "closed":
                 worker.accepts = False
             case "failed":
@@ -151,6 +156,13 @@ class Supervisor:
             seat.vacate()
             pause = seat.pause_after(worker)
             logger.warning("%s stops by itself; another starts %s", worker, _when(pause))
+
+    def _on_exhausted(self, worker: WorkerProcess) -> None:
+        """It cannot accept for the moment: let others look at what it was woken for, and cover its queue."""
+        seat = self._seats[worker.index]
+        if seat.worker is worker:
+            seat.short_until = time.monotonic() + SHORT_SECONDS
+        self._tell_to_look()
 
     def _on_end(self, worker: WorkerProcess, code: int) -> None:
         """It was waited for; what it said last was read."""
@@ -281,7 +293,7 @@ class Supervisor:
         rolled = self._roll.next_seat()
         if rolled is not None:
             self._start(rolled)
-        arrange_covers(self._seats, self._sockets)
+        arrange_covers(self._seats, self._sockets, now)
         if now >= self._stats_at:
             self._stats_at += self._service.stats_interval or 0.0
             self._surveys.ask(self._processes, self._log_stats)
@@ -379,10 +391,11 @@ class Supervisor:
         """Until something is due; None for never."""
         due = [worker.kill_at for worker in self._processes if worker.kill_at is not None]
         due.append(self._surveys.next_end)
+        now = time.monotonic()
         if not self._is_ending:
             due += [seat.start_at for seat in self._all_seats if seat.is_wanted and seat.is_empty]
+            due += [seat.short_until for seat in self._seats if seat.is_serving and not seat.accepts(now)]
             due.append(self._stats_at)
-        now = time.monotonic()
         if any(worker.channel.has_pending for worker in self._processes):
             due.append(now + FLUSH_SECONDS)
         nearest = min(due)
