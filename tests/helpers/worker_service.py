@@ -68,13 +68,21 @@ class WorkerService:
     """The supervisor, as a child of the test. See the module text."""
 
     def __init__(
-        self, folder: Path, *arguments: str, address: str = "tcp://127.0.0.1:0", application: str = ""
+        self,
+        folder: Path,
+        *arguments: str,
+        address: str = "tcp://127.0.0.1:0",
+        application: str = "",
+        program: str = "",
     ) -> None:
+        """`program`: what to run in place of the command line; `arguments` then only say what it will do."""
         self.folder = folder
         self._log_file = folder / "service.log"
         self._arguments = [*arguments, "--log-level", "debug"]
         self._address = address
+        self._program = program
         self._seen: set[int] = set()
+        self._is_balanced = "--balancer" in arguments  # then there is an accepting process beside the workers
         if application or not (folder / "application.py").exists():
             self.write(application or APPLICATION)
 
@@ -90,13 +98,16 @@ class WorkerService:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "floodway", "serve", "application:app", self._address, *self._arguments]
+        if self._program:
+            (self.folder / "program.py").write_text(self._program)
+            command = [sys.executable, "program.py"]
         # Compiled modules are told apart by second and size: here they are edited faster.
         environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
         with self._log_file.open("w") as log:
             self.child = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, env=environment)
         self.pid = self.child.pid
         try:
-            wait_until(lambda: self._ended() or self.said(r" serves$"), "a worker that serves")
+            wait_until(lambda: self._ended() or self.said(r"worker .* serves$"), "a worker that serves")
             assert self.child.poll() is None, self.log()
         except BaseException:
             self._kill()
@@ -158,7 +169,10 @@ class WorkerService:
 
     def wait_serving(self, count: int) -> dict[int, int]:
         """Wait until exactly so many serve, and nobody else lives."""
-        wait_until(lambda: len(self.serving()) == count == len(self.workers()), f"{count} workers that serve")
+        processes = count + self._is_balanced
+        wait_until(
+            lambda: len(self.serving()) == count and len(self.workers()) == processes, f"{count} workers that serve"
+        )
         return self.serving()
 
     def signal(self, number: signal.Signals) -> None:

@@ -6,20 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.app.workers.conftest import Front
 from tests.helpers.waiting import wait_until
 from tests.helpers.worker_service import APPLICATION, Visitors, WorkerService, ask, persistent
 
 
-@pytest.fixture(params=["tcp", "unix"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return "tcp://127.0.0.1:0" if request.param == "tcp" else f"unix://{tmp_path}/s"
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_killing_a_worker_20_times_under_load_costs_only_its_own_connections(tmp_path: Path, address: str) -> None:
+def test_killing_a_worker_20_times_under_load_costs_only_its_own_connections(tmp_path: Path, front: Front) -> None:
     with (
-        WorkerService(tmp_path, "--workers", "4", address=address) as service,
+        WorkerService(tmp_path, "--workers", "4", *front.arguments, address=front.address) as service,
         Visitors(service.target) as visitors,
     ):
         seats = service.wait_serving(4)
@@ -45,8 +41,8 @@ def test_killing_a_worker_20_times_under_load_costs_only_its_own_connections(tmp
     assert outcomes.total() - outcomes["answered"] <= 20 * 3, "each kill may cost what the worker held of 3 visitors"
 
 
-def test_while_a_seat_is_empty_another_worker_serves_its_queue(tmp_path: Path, address: str) -> None:
-    with WorkerService(tmp_path, "--workers", "2", address=address) as service:
+def test_while_a_seat_is_empty_another_worker_serves_its_queue(tmp_path: Path, front: Front) -> None:
+    with WorkerService(tmp_path, "--workers", "2", *front.arguments, address=front.address) as service:
         seats = service.wait_serving(2)
         service.write("raise LookupError('no database')")
         os.kill(seats[0], signal.SIGKILL)

@@ -5,21 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.app.workers.conftest import Front
 from tests.helpers import fault_process
 from tests.helpers.waiting import wait_until
 from tests.helpers.worker_service import Visitors, WorkerService, ask, persistent
 
 
-@pytest.fixture(params=["tcp", "unix"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return "tcp://127.0.0.1:0" if request.param == "tcp" else f"unix://{tmp_path}/s"
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_20_replacements_under_load_bring_new_code_and_lose_no_request(tmp_path: Path, address: str) -> None:
+def test_20_replacements_under_load_bring_new_code_and_lose_no_request(tmp_path: Path, front: Front) -> None:
     with (
-        WorkerService(tmp_path, "--workers", "2", address=address) as service,
+        WorkerService(tmp_path, "--workers", "2", *front.arguments, address=front.address) as service,
         Visitors(service.target) as visitors,
     ):
         service.wait_serving(2)
@@ -97,8 +93,8 @@ def test_replacing_for_ever_costs_the_supervisor_nothing(tmp_path: Path) -> None
         assert measured[60][1] <= measured[10][1] + (1 << 20)
 
 
-def test_sigttin_and_sigttou_change_the_number_and_no_connection_is_lost(tmp_path: Path, address: str) -> None:
-    with WorkerService(tmp_path, "--workers", "1", address=address) as service:
+def test_sigttin_and_sigttou_change_the_number_and_no_connection_is_lost(tmp_path: Path, front: Front) -> None:
+    with WorkerService(tmp_path, "--workers", "1", *front.arguments, address=front.address) as service:
         service.wait_serving(1)
         with Visitors(service.target) as visitors:
             for count in (2, 3, 4):  # signals of one number that come too fast become one

@@ -148,8 +148,7 @@ def test_a_worker_that_fails_while_others_start_is_tried_again(tmp_path: Path) -
 def test_usage_errors_come_before_anything_is_forked(tmp_path: Path) -> None:
     for arguments in (["--workers", "0"], ["--workers", "many"], ["--preload"], ["--workers", "2", "--threads", "-1"]):
         assert serve(tmp_path, *arguments).returncode == 2
-    for arguments in (["--workers", "2", "--balancer", "fd-hash"], ["--workers", "2", "--max-input", "9999999999"]):
-        assert serve(tmp_path, *arguments).returncode in (1, 2)
+    assert serve(tmp_path, "--workers", "2", "--max-input", "9999999999").returncode in (1, 2)
 
 
 @pytest.mark.parametrize("option", [{"workers": 2}, {"preload": True}, {"pid_file": "x"}])
@@ -171,11 +170,6 @@ def test_workers_need_the_main_thread() -> None:
     thread.start()
     thread.join()
     assert "call it on the main thread" in str(raised[0])
-
-
-def test_a_balancer_for_workers_is_refused() -> None:
-    with pytest.raises(ValueError, match="a balancer for workers is not available"):
-        floodway.serve(Echo(), "tcp://127.0.0.1:0", workers=2, balancer=floodway.RoundRobin())
 
 
 def test_preload_imports_once_and_warns_of_threads(tmp_path: Path) -> None:
