@@ -31,6 +31,7 @@ mod route;
 mod settle;
 mod shared;
 mod stats;
+mod wake;
 mod write;
 
 pub use acceptor::{Delivery, Newcomer};
