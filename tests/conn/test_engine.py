@@ -322,7 +322,7 @@ def test_join_names_the_thread_that_is_stuck(caplog: pytest.LogCaptureFixture) -
             entered.set()
             leave.wait(30)
 
-    engine = floodway.Engine(Blocks(), "tcp://127.0.0.1:0", watchdog=0.05)
+    engine = floodway.Engine(Blocks(), "tcp://127.0.0.1:0", watchdog=0.05, sub_reactors=0)
     engine.start()
     with visit(engine) as visitor:
         visitor.sendall(b"x")
