@@ -1,11 +1,11 @@
 """Stopping: what becomes of idle, busy, half-received and stuck connections, and what is left afterwards."""
 
-import os
 import socket
 import threading
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -278,11 +278,11 @@ def test_who_keeps_an_engine_or_a_connection_after_the_end_keeps_no_descriptor(
     options: dict[str, Any], driver: Any
 ) -> None:
     handler = Ledger()
-    before = set(os.listdir("/proc/self/fd"))
+    before = set(Path("/proc/self/fd").iterdir())
     with floodway.Engine(handler, "tcp://127.0.0.1:0", driver=driver, **options) as engine, dial(engine) as peer:
         ask(peer)
         conn = handler.next()
-    assert set(os.listdir("/proc/self/fd")) <= before
+    assert set(Path("/proc/self/fd").iterdir()) <= before
     conn.reactor.wake()
     conn.reactor.call_soon(engine.stop)
     with pytest.raises(floodway.ConnectionClosed):
