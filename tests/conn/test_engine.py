@@ -236,13 +236,13 @@ def test_on_start_may_listen_and_stop() -> None:
     class Starter(Recorder):
         def on_start(self, engine: floodway.Engine) -> None:
             engine.listen("tcp://127.0.0.1:0")
+            assert len(engine.addresses) == 1
             super().on_start(engine)
             engine.stop()
 
     handler = Starter()
     engine = floodway.Engine(handler)
     engine.start()
-    assert len(engine.addresses) == 1
     engine.join(10)
     handler.next("start")
     handler.next("stop")
