@@ -47,8 +47,8 @@ mod tests {
     /// Whether somebody has woken it.
     fn is_woken(waker: &Waker) -> bool {
         let fd = waker.as_fd().try_clone_to_owned().expect("a descriptor");
-        match File::from(fd).read(&mut [0; 8]) {
-            Ok(_) => true,
+        match File::from(fd).read_exact(&mut [0; 8]) {
+            Ok(()) => true,
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::WouldBlock);
                 false
