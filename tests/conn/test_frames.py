@@ -169,6 +169,7 @@ def test_a_frame_above_its_limit_ends_the_connection(
 
     handler = Keeping()
     with engine_with(handler, framing=framing) as engine, dial(engine), dial(engine) as peer:
+        handler.wait_opened(2)
         peer.sendall(stream)
         assert read_to_end(peer) == b""
         peer.close()
