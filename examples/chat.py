@@ -23,6 +23,7 @@ class Chat(floodway.Handler):
     def on_data(self, conn: floodway.Connection, line: bytes) -> None:
         if conn.user_data is None:
             conn.user_data = line
+            conn.write_frame(b"* welcome, " + line)
             self._tell(conn, b"* " + line + b" has joined")
         else:
             self._tell(conn, conn.user_data + b": " + line)

@@ -72,4 +72,5 @@ def take_request(data: floodway.LinkBuffer) -> list[bytes] | None:
 
 
 if __name__ == "__main__":
-    floodway.serve(Redis(), *(sys.argv[1:] or ["tcp://127.0.0.1:6379"]))
+    # One reactor on every build: commands on one store take effect one after the other, as in Redis.
+    floodway.serve(Redis(), *(sys.argv[1:] or ["tcp://127.0.0.1:6379"]), main_reactors=1, sub_reactors=0)

@@ -94,7 +94,7 @@ def test_a_signal_stops_it_in_order(folder: Path, number: signal.Signals, model:
 
 def test_a_callback_that_never_returns_is_left_behind_after_the_grace_time(folder: Path) -> None:
     with (
-        serving(folder, "handlers:echo", "tcp://127.0.0.1:0", "--grace", "0.2") as (child, port),
+        serving(folder, "handlers:echo", "tcp://127.0.0.1:0", "--sub-reactors", "0", "--grace", "0.2") as (child, port),
         visit(port) as visitor,
     ):
         visitor.sendall(b"block")
@@ -123,7 +123,10 @@ def test_a_second_signal_does_not_wait(folder: Path) -> None:
 
 
 def test_sigusr1_logs_statistics_and_stacks(folder: Path) -> None:
-    with serving(folder, "handlers:echo", "tcp://127.0.0.1:0", "--threads", "1") as (child, port):
+    with serving(folder, "handlers:echo", "tcp://127.0.0.1:0", "--sub-reactors", "0", "--threads", "1") as (
+        child,
+        port,
+    ):
         echo(port)
         child.send_signal(signal.SIGUSR1)
         child.send_signal(signal.SIGTERM)

@@ -17,12 +17,15 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import BuiltinFunctionType, MethodDescriptorType
+from typing import TYPE_CHECKING
 
 import pytest
-from typing_extensions import Buffer
 
 from floodway import LinkBuffer, View
 from floodway.base.buffer import WritableView
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -484,7 +487,7 @@ class RawBuffer(ctypes.Structure):
     _fields_ = [("buf", ctypes.c_void_p), ("rest", ctypes.c_void_p * 15)]
 
 
-def address(view: Buffer) -> int:
+def address(view: "Buffer") -> int:
     """Where in memory the view's first byte lies."""
     raw = RawBuffer()
     ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(view), ctypes.byref(raw), 0)

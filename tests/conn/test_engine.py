@@ -236,13 +236,13 @@ def test_on_start_may_listen_and_stop() -> None:
     class Starter(Recorder):
         def on_start(self, engine: floodway.Engine) -> None:
             engine.listen("tcp://127.0.0.1:0")
+            assert len(engine.addresses) == 1
             super().on_start(engine)
             engine.stop()
 
     handler = Starter()
     engine = floodway.Engine(handler)
     engine.start()
-    assert len(engine.addresses) == 1
     engine.join(10)
     handler.next("start")
     handler.next("stop")
@@ -322,7 +322,7 @@ def test_join_names_the_thread_that_is_stuck(caplog: pytest.LogCaptureFixture) -
             entered.set()
             leave.wait(30)
 
-    engine = floodway.Engine(Blocks(), "tcp://127.0.0.1:0", watchdog=0.05)
+    engine = floodway.Engine(Blocks(), "tcp://127.0.0.1:0", watchdog=0.05, sub_reactors=0)
     engine.start()
     with visit(engine) as visitor:
         visitor.sendall(b"x")

@@ -1,5 +1,6 @@
 """Framings over real connections: wherever input is cut, however much comes at once, whoever changes the framing."""
 
+import contextlib
 import itertools
 import socket
 import threading
@@ -11,7 +12,7 @@ import pytest
 import floodway
 from tests.helpers.journal import Journal
 from tests.helpers.models import MODELS, MakeEngine
-from tests.helpers.peers import dial, dial_many, read_exactly, read_to_end
+from tests.helpers.peers import dial, read_exactly, read_to_end
 from tests.helpers.waiting import wait_until
 
 KIB = 1 << 10
@@ -63,15 +64,17 @@ def test_frames_are_the_same_wherever_the_stream_is_cut(name: str, engine_with: 
     """One connection for each position of the cut; the second part is sent once the first has been received."""
     framing, stream, frames = STREAMS[name]
     handler = Frames()
-    with engine_with(handler, framing=framing) as engine, dial_many(engine, len(stream) - 1) as peers:
-        for cut, peer in enumerate(peers, 1):
-            conn = handler.wait_opened(len(peers))[cut - 1]
+    cuts = range(1, len(stream))
+    with engine_with(handler, framing=framing) as engine, contextlib.ExitStack() as peers:
+        for cut in cuts:
+            peer = peers.enter_context(dial(engine))
+            conn = handler.wait_opened(cut)[-1]  # one after the other: reactors open theirs in any order
             peer.sendall(stream[:cut])
             wait_until(partial(has_received, conn, cut))
             peer.sendall(stream[cut:])
         for conn in handler.opened:
             wait_until(partial(has_frames, conn, len(frames)))
-        assert [conn.user_data for conn in handler.opened] == [frames] * len(peers)
+        assert [conn.user_data for conn in handler.opened] == [frames] * len(cuts)
 
 
 @pytest.mark.parametrize("name", [*STREAMS, *FLOWS])
@@ -166,6 +169,7 @@ def test_a_frame_above_its_limit_ends_the_connection(
 
     handler = Keeping()
     with engine_with(handler, framing=framing) as engine, dial(engine), dial(engine) as peer:
+        handler.wait_opened(2)
         peer.sendall(stream)
         assert read_to_end(peer) == b""
         peer.close()

@@ -161,7 +161,7 @@ def test_the_other_direction_stays_open_after_write_eof(model: str, engine_with:
     handler = Farewell()
     with engine_with(handler, **MODELS[model]) as engine, dial(engine) as peer:
         assert read_to_end(peer) == b"bye"
-        (conn,) = handler.opened
+        (conn,) = handler.wait_opened()
         assert conn.state == "half-closed"
         with pytest.raises(floodway.ConnectionClosed):
             conn.write(b"more")

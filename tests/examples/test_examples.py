@@ -102,7 +102,9 @@ def test_in_the_chat_others_read_what_one_says(path: str) -> None:
     with running(path, "chat.py", f"unix://{path}"), connect(path) as ada, connect(path) as bob:
         assert lines_of(ada, 1) == lines_of(bob, 1) == [b"* who are you?"]
         ada.sendall(b"ada\n")
+        assert lines_of(ada, 1) == [b"* welcome, ada"]
         bob.sendall(b"bob\n")
+        assert lines_of(bob, 1) == [b"* welcome, bob"]
         assert lines_of(ada, 1) == [b"* bob has joined"]
         bob.sendall(b"hello\n")
         assert lines_of(ada, 1) == [b"bob: hello"]

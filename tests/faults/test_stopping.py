@@ -3,7 +3,9 @@
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,7 +126,7 @@ def test_a_connection_that_the_kernel_has_completed_is_accepted_and_answered(dri
         held.set()
         leave.wait(20)
 
-    with floodway.Engine(Ledger(), "tcp://127.0.0.1:0", driver=driver) as engine:
+    with floodway.Engine(Ledger(), "tcp://127.0.0.1:0", driver=driver, sub_reactors=0) as engine:
         engine.call_soon(hold)
         assert held.wait(10)
         with dial(engine) as peer:
@@ -269,3 +271,39 @@ def test_the_same_port_is_served_again_at_once(main_reactors: int, driver: Any) 
                 assert read_to_end(peer) == b""
                 peer.close()
             engine.join(10)
+
+
+@pytest.mark.parametrize("options", MODELS)
+def test_who_keeps_an_engine_or_a_connection_after_the_end_keeps_no_descriptor(
+    options: dict[str, Any], driver: Any
+) -> None:
+    handler = Ledger()
+    before = set(Path("/proc/self/fd").iterdir())
+    with floodway.Engine(handler, "tcp://127.0.0.1:0", driver=driver, **options) as engine, dial(engine) as peer:
+        ask(peer)
+        conn = handler.next()
+    assert set(Path("/proc/self/fd").iterdir()) <= before
+    conn.reactor.wake()
+    conn.reactor.call_soon(engine.stop)
+    with pytest.raises(floodway.ConnectionClosed):
+        conn.write(b"late")
+    assert engine.stats().total.accepted == 1
+
+
+def test_a_timer_that_waits_when_the_engine_ends_keeps_nothing_alive(driver: Any) -> None:
+    """The timer refers to its reactor, and the reactor to what the timer would have called."""
+
+    class Call:
+        def __call__(self) -> None:
+            raise AssertionError("an hour is over")
+
+    handler, call = Ledger(), Call()
+    with floodway.Engine(handler, "tcp://127.0.0.1:0", driver=driver) as engine, dial(engine) as peer:
+        ask(peer)
+        timer = handler.next().reactor.call_later(3600, call)
+        assert timer.is_pending
+    assert not timer.is_pending
+    del timer
+    left = weakref.ref(call)
+    del call
+    wait_until(lambda: left() is None, "nobody refers to the call")

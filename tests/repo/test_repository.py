@@ -50,6 +50,7 @@ UNSAFE_MAY_STAND_IN = [
     "crates/floodway-py/src/link_buffer.rs",  # the buffer protocol
     "crates/floodway-py/src/payload.rs",  # the content of `bytes`, read while detached
     "crates/floodway-py/src/reactor.rs",  # a descriptor that Python lends for one call
+    "crates/floodway-py/src/seats.rs",  # the same
     "crates/floodway-py/src/view.rs",  # the buffer protocol
 ]
 

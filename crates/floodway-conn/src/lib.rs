@@ -32,6 +32,7 @@ mod seats;
 mod settle;
 mod shared;
 mod stats;
+mod wake;
 mod write;
 
 pub use acceptor::{Delivery, Newcomer, Source};

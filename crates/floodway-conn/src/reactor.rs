@@ -30,6 +30,7 @@ use crate::message::Host;
 use crate::notice::Notices;
 use crate::output::OutArea;
 use crate::shared::Shared;
+use crate::wake::InboxWaker;
 
 /// Bytes of payloads that were sent but not yet dropped, above which Python is visited before a blocking wait.
 const SPENT_HIGH_BYTES: usize = 1 << 20;
@@ -182,6 +183,8 @@ impl<H: Host> Sockets for View<'_, H> {
 #[derive(Debug)]
 pub struct Reactor<H: Host> {
     pub(crate) driver: Box<dyn Driver>,
+    /// Gone once the reactor has ended.
+    waker: Option<Arc<Waker>>,
     pub(crate) shared: Arc<Shared<H>>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) limits: ReactorLimits,
@@ -230,7 +233,7 @@ impl<H: Host> Reactor<H> {
         admission: Arc<Admission>,
         clock: Clock,
     ) -> Result<Self, Errno> {
-        let waker = Waker::new()?;
+        let waker = Arc::new(Waker::new()?);
         let mut driver = driver::open(
             kind,
             DriverLimits {
@@ -246,9 +249,10 @@ impl<H: Host> Reactor<H> {
         Ok(Self {
             driver,
             shared: Arc::new(Shared::new(
-                waker,
+                InboxWaker::of(&waker),
                 unix_seconds - crate::settle::seconds(now),
             )),
+            waker: Some(waker),
             admission,
             limits,
             connections: Connections {
@@ -407,7 +411,11 @@ impl<H: Host> Reactor<H> {
             Completion::EndAhead { token } => self.on_end_ahead(token),
             Completion::Room { token } => self.on_room(token),
             Completion::Failed { token, errno } => self.on_failed(token, errno),
-            Completion::Woken => self.shared.inbox.waker().0.drain(),
+            Completion::Woken => {
+                if let Some(waker) = &self.waker {
+                    waker.drain();
+                }
+            }
             Completion::Accepted {
                 listener,
                 socket,
@@ -514,10 +522,19 @@ impl<H: Host> Reactor<H> {
 
     /// Ends the reactor: closes its descriptors and gives its memory back at once, however long the object is still
     /// referred to. Its counters can still be asked for; another thread may still send it messages in vain.
-    pub fn end(&mut self) {
+    ///
+    /// Returns the calls that nobody will make, of which one may refer to this reactor: the host drops them.
+    #[must_use = "a call is to be dropped by the host's rules"]
+    pub fn end(&mut self) -> Vec<H::Call> {
         self.close_descriptors();
         self.driver = driver::closed();
+        self.waker = None; // after the driver, which waited on it
         self.pool = BlockPool::new(0);
+        let timers: Vec<u32> = self.timers.iter().map(|(number, _)| number).collect();
+        let timed = timers
+            .into_iter()
+            .filter_map(|number| self.timers.take(number).map(|(_, _, call)| call));
+        self.calls.drain(..).chain(timed).collect()
     }
 
     /// Closes every descriptor without telling anybody. Nothing but dropping may follow. In a forked child nothing

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use floodway_base::{Inbox, SlotTable, Token, Wake};
-use floodway_sys::{SocketAddress, UnixName, Waker};
+use floodway_base::{Inbox, SlotTable, Token};
+use floodway_sys::{SocketAddress, UnixName};
 
 use crate::admission::Paused;
 use crate::connection::{Closed, State};
@@ -14,6 +14,7 @@ use crate::peer::{self, PeerTable};
 use crate::reason::CloseReason;
 use crate::route::{Framing, OutputPolicy, Route};
 use crate::stats::Stats;
+use crate::wake::InboxWaker;
 
 /// Routes of one reactor; a server has one per listener and connector.
 pub const MAX_ROUTES: usize = 256;
@@ -75,16 +76,6 @@ pub enum Admitted {
     Breach(u32, OutputPolicy),
 }
 
-/// What ends the owner's wait.
-#[derive(Debug)]
-pub struct InboxWaker(pub(crate) Waker);
-
-impl Wake for InboxWaker {
-    fn wake(&self) {
-        self.0.wake();
-    }
-}
-
 /// See the module text.
 #[derive(Debug)]
 pub struct Shared<H: Host> {
@@ -116,10 +107,10 @@ impl<H: Host> Paused for Shared<H> {
 }
 
 impl<H: Host> Shared<H> {
-    pub(crate) fn new(waker: Waker, epoch: f64) -> Self {
+    pub(crate) fn new(waker: InboxWaker, epoch: f64) -> Self {
         Self {
             slots: SlotTable::new(),
-            inbox: Inbox::new(InboxWaker(waker)),
+            inbox: Inbox::new(waker),
             stats: Stats::default(),
             routes: (0..MAX_ROUTES).map(|_| OnceLock::new()).collect(),
             route_count: AtomicUsize::new(0),

@@ -26,3 +26,15 @@ pub(crate) enum PyCall {
     /// A timer of another thread, to be armed: seconds from when it was posted.
     Arm(Py<Timer>, std::time::Instant),
 }
+
+impl PyCall {
+    /// It will not be made: its reactor has ended.
+    pub(crate) fn forgo(&self) {
+        match self {
+            Self::Due(timer) | Self::Arm(timer, _) => {
+                timer.get().end();
+            }
+            Self::Posted(..) => {}
+        }
+    }
+}

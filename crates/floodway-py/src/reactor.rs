@@ -523,7 +523,9 @@ impl Reactor {
                 core.close_descriptors();
             }
         } else {
-            self.with_core(Core::end)?;
+            let calls = self.with_core(Core::end)?;
+            calls.iter().for_each(PyCall::forgo);
+            drop(calls); // after the core's borrow: dropping may run Python
         }
         let objects = {
             let mut objects = self
