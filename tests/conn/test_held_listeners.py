@@ -37,7 +37,7 @@ def listening(address: str, folder: Path) -> Iterator[socket.socket]:
 def accepting(listener: socket.socket, **options: object) -> Iterator[tuple[floodway.Engine, HeldListener]]:
     handler = Echo()
     route = Route(handler=handler, framing=handler.framing, limits=Limits(), options=ListenerOptions())
-    held = HeldListener(from_socket(listener), listener.dup(), route)
+    held = HeldListener(from_socket(listener), listener.dup(), route, "shared", 0)
     engine = floodway.Engine(handler, **options)  # type: ignore[arg-type]  # whatever the test asks for
     engine._hold(held)
     with engine:

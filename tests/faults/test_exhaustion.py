@@ -118,7 +118,7 @@ def test_a_close_on_a_sub_reactor_lets_the_main_reactor_accept_again(outgoing: b
     )
     with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
         listener.setblocking(False)
-        main.listen(listener.fileno(), 0, hand_over=True)
+        main.listen(listener.fileno(), 0, delivery="hand_over")
         port = listener.getsockname()[1]
         if outgoing:
             other = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
