@@ -16,9 +16,18 @@ def cpu_seconds(pid: int) -> float:
 
 def resident_bytes(pid: int) -> int:
     """Memory of its own that is in RAM; pages of files do not count."""
+    return _rollup(pid, "Anonymous")
+
+
+def proportional_bytes(pid: int) -> int:
+    """Memory that is in RAM; a page that several processes have counts for each by its part."""
+    return _rollup(pid, "Pss")
+
+
+def _rollup(pid: int, field: str) -> int:
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     fields = dict(line.split(":", 1) for line in rollup.splitlines()[1:])
-    return int(fields["Anonymous"].split()[0]) * 1024
+    return int(fields[field].split()[0]) * 1024
 
 
 def descriptors(pid: int) -> int:
