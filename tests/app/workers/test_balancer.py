@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 from tests.helpers.worker_service import APPLICATION, Visitors, WorkerService, ask, persistent
 
 LEAST = ("--balancer", "least-connections")
@@ -148,7 +148,15 @@ def test_a_worker_that_is_stuck_in_a_handler_keeps_few_waiting(tmp_path: Path) -
                 peer.close()  # it waits for the one that is stuck, whose load shows it
         assert answered >= 40
         service.signal(signal.SIGTERM)
-        service.wait_said(rf"worker \d \(pid {blocked}\).* stuck")
+        assert service.child.wait(PATIENCE_SECONDS) == 0
+        assert service.said(rf"worker \d \(pid {blocked}\).* stuck")
+
+
+def test_an_application_that_never_starts_ends_the_service_with_exit_code_3(tmp_path: Path) -> None:
+    service = WorkerService(tmp_path, "--workers", "2", *LEAST, application="raise LookupError('no database')")
+    with pytest.raises(AssertionError, match="LookupError: no database"), service:
+        pass
+    assert service.child.returncode == 3
 
 
 def test_a_worker_that_was_added_gets_its_share(tmp_path: Path) -> None:
@@ -161,13 +169,26 @@ def test_a_worker_that_was_added_gets_its_share(tmp_path: Path) -> None:
                 assert {pid for _, pid in peers} == {added}
 
 
+def test_a_worker_that_was_taken_away_gets_nobody_any_more(tmp_path: Path) -> None:
+    with WorkerService(tmp_path, "--workers", "2", "--balancer", "round-robin") as service:
+        kept, taken = service.wait_serving(2).values()
+        with persistent(service, 4) as peers:
+            busy = next(peer for peer, pid in peers if pid == taken)
+            busy.sendall(b"half a line")
+            service.signal(signal.SIGTTOU)
+            service.wait_said("one worker less")
+            for _ in range(20):
+                with service.dial() as peer:
+                    assert ask(peer)[0] == kept
+
+
 def test_a_stop_hands_over_what_was_accepted_before_the_workers_go(tmp_path: Path) -> None:
     service = WorkerService(tmp_path, "--workers", "2", *LEAST)
     with service, Visitors(service.target) as visitors:
         service.wait_serving(2)
         wait_until(lambda: visitors.outcomes["answered"] > 50, "visitors")
         service.signal(signal.SIGTERM)
-        assert service.child.wait(20) == 0
+        assert service.child.wait(PATIENCE_SECONDS) == 0
         time.sleep(0.05)
     outcomes = visitors.outcomes
     assert set(outcomes) <= {"answered", "ConnectionRefusedError", "ConnectionResetError"}, outcomes

@@ -137,7 +137,7 @@ class Supervisor:
         if worker.state is State.LEAVING:
             return  # told to stop before it was there
         logger.info("%s serves", worker)
-        if not self._has_served:
+        if not self._has_served and worker.index != ENTRANCE:
             self._has_served = True
             for seat in self._seats:
                 seat.start_at = min(seat.start_at, time.monotonic())  # those whose first worker failed try again
@@ -159,7 +159,7 @@ class Supervisor:
 
     def _on_exhausted(self, worker: WorkerProcess) -> None:
         """It cannot accept for the moment: let others look at what it was woken for, and cover its queue."""
-        seat = self._seats[worker.index]
+        seat = self._seat_of(worker)
         if seat.worker is worker:
             seat.short_until = time.monotonic() + SHORT_SECONDS
         self._tell_to_look()
@@ -197,6 +197,8 @@ class Supervisor:
             seat.start_at = NEVER
             if all(seat.is_empty for seat in self._seats):
                 self._first_failure = failure
+                for process in self._processes:
+                    process.stop(0.0)  # the accepting one, which has nobody to accept for
 
     def _reap(self) -> None:
         for worker in self._processes:
@@ -267,6 +269,7 @@ class Supervisor:
         seat = [seat for seat in self._seats if seat.is_wanted][-1]
         seat.is_wanted = False
         for worker in seat.dismiss():
+            self._vacate(worker)
             worker.stop(self._service.limits.grace)
         logger.info("SIGTTOU: one worker less, %d now", self._wanted)
 
