@@ -81,6 +81,8 @@ class Control:
             match message.kind:
                 case "stop":
                     self._stop(message.fields["grace"])
+                case "cover" if not message.sockets:
+                    self.tell("exhausted")  # somebody else has to
                 case "cover":
                     for listener, socket in zip(self._listeners, message.sockets, strict=True):
                         listener.cover(message.fields["index"], socket)
