@@ -19,6 +19,7 @@ def import_application(name: str) -> HandlerLike:
     Raises ApplicationError, and ValueError for a name of another form.
     """
     module_name, attribute = check_name(name)
+    importlib.invalidate_caches()  # what a supervisor knew of the folder may be older than the file
     try:
         found = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -8,7 +8,13 @@ from typing import Any
 
 import floodway
 from floodway.app.echo import Echo
+from tests.helpers.waiting import wait_until
 from tests.helpers.worker_service import WorkerService, persistent
+
+
+def thread_states(pid: int) -> list[str]:
+    stats = [(task / "stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    return [stat.rpartition(")")[2].split()[0] for stat in stats]
 
 
 def service_stats(service: WorkerService) -> Any:
@@ -45,6 +51,7 @@ def test_who_does_not_answer_is_named(tmp_path: Path) -> None:
             silent = next(pid for pid in seats.values() if pid != peers[0][1])
             os.kill(silent, signal.SIGSTOP)
             try:
+                wait_until(lambda: set(thread_states(silent)) == {"T"}, "every thread of it to stop")
                 peers[0][0].sendall(b"stats\n")
                 stats = json.loads(peers[0][0].makefile().readline())
             finally:

@@ -7,6 +7,8 @@ Only the supervisor holds its end, so a worker learns of the supervisor's death,
 """
 
 import json
+import logging
+import os
 import socket
 import threading
 from collections import deque
@@ -18,6 +20,11 @@ READ_BYTES: Final = 1 << 16
 MAX_DESCRIPTORS: Final = 253
 """SCM_MAX_FD: the most that one message of the kernel's carries."""
 
+CLOSE_ON_EXEC: Final[int] = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+"""Nothing that is started between the arrival of a descriptor and our first look at it may inherit it (Linux)."""
+
+logger: Final = logging.getLogger(__name__)
+
 Fields = dict[str, Any]  # Any: whatever JSON holds
 
 
@@ -28,7 +35,7 @@ class Message:
     kind: str
     fields: Fields
     sockets: tuple[socket.socket, ...]
-    """Duplicates of sockets of the other side, which are the receiver's now."""
+    """Duplicates of sockets of the other side, which are the receiver's now. None if it had no room for all of them."""
 
 
 class Channel:
@@ -71,14 +78,14 @@ class Channel:
         """What has come, at least one message if the end blocks. Raises EOFError when the other side is gone."""
         while True:
             try:
-                data, fds, _, _ = socket.recv_fds(self._end, READ_BYTES, MAX_DESCRIPTORS)
+                data, fds, flags, _ = socket.recv_fds(self._end, READ_BYTES, MAX_DESCRIPTORS, CLOSE_ON_EXEC)
             except BlockingIOError:
                 return []
             except ConnectionError as error:
                 raise EOFError from error
             if not data:
                 raise EOFError
-            self._descriptors += fds
+            self._keep(fds, is_cut=bool(flags & socket.MSG_CTRUNC))
             self._received += data
             *lines, rest = self._received.split(b"\n")
             self._received = rest
@@ -90,6 +97,17 @@ class Channel:
         while self._descriptors:
             socket.close(self._descriptors.pop())
         self._end.close()
+
+    def _keep(self, fds: Sequence[int], *, is_cut: bool) -> None:
+        """Keep what came along, or nothing of it if the kernel cut it for want of free descriptors here."""
+        for fd in fds:
+            if is_cut:
+                socket.close(fd)
+            else:
+                os.set_inheritable(fd, False)  # noqa: FBT003 - the os module takes it so; not every system has the flag
+                self._descriptors.append(fd)
+        if is_cut:
+            logger.warning("sockets of other workers could not be taken: this process is at its descriptor limit")
 
     def _flush(self) -> None:
         while self._pending:
@@ -108,6 +126,8 @@ class Channel:
 
     def _parsed(self, line: bytearray) -> Message:
         kind, count, fields = json.loads(line)
+        if len(self._descriptors) < count:
+            return Message(kind, fields, ())  # cut
         fds, self._descriptors = self._descriptors[:count], self._descriptors[count:]
         return Message(kind, fields, tuple(socket.socket(fileno=fd) for fd in fds))
 

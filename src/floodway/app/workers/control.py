@@ -98,6 +98,9 @@ class Control:
             logger.exception("could not do what the supervisor asked for: %s", message.kind)
 
     def _cover(self, message: Message) -> None:
+        if not message.sockets:
+            self.tell("exhausted")  # somebody else has to
+            return
         for listener, socket in zip(self._listeners, message.sockets, strict=True):
             listener.cover(message.fields["index"], socket)
 
@@ -106,7 +109,7 @@ class Control:
             listener.uncover(message.fields["index"])
 
     def _add_seat(self, message: Message) -> None:
-        if self._destinations is not None:
+        if self._destinations is not None and message.sockets:
             self._destinations.add_seat(message.sockets)
         for near in message.sockets:
             near.close()
