@@ -171,7 +171,8 @@ def test_a_worker_that_was_added_gets_its_share(tmp_path: Path) -> None:
 
 def test_a_worker_that_was_taken_away_gets_nobody_any_more(tmp_path: Path) -> None:
     with WorkerService(tmp_path, "--workers", "2", "--balancer", "round-robin") as service:
-        kept, taken = service.wait_serving(2).values()
+        seats = service.wait_serving(2)
+        kept, taken = seats[0], seats[1]
         with persistent(service, 4) as peers:
             busy = next(peer for peer, pid in peers if pid == taken)
             busy.sendall(b"half a line")
