@@ -102,7 +102,9 @@ pub struct Shared<H: Host> {
 
 impl<H: Host> Paused for Shared<H> {
     fn resume(&self) {
-        self.inbox.push(Message::DescriptorFreed);
+        // A reactor that has ended accepts nothing. The message refers to nobody and may stay; it is not for this thread,
+        // which may be detached, to drop what others have left beside it.
+        let _ = self.inbox.push(Message::DescriptorFreed);
     }
 }
 
