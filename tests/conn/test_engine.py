@@ -1,9 +1,11 @@
 """The engine's life: start, listen, connect, stop, join, and what it says when it is misused."""
 
+import gc
 import os
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
@@ -496,3 +498,44 @@ def test_a_forked_child_is_told_and_disturbs_nobody() -> None:
             os._exit(told)
         assert os.waitpid(pid, 0)[1] == 0
         echo(visitor)
+
+
+@pytest.mark.parametrize("options", MODELS)
+def test_a_call_that_comes_after_the_end_keeps_no_reactor(options: dict[str, Any]) -> None:
+    """Nobody will make it, and it refers to the reactor: left in the reactor it would keep it for ever."""
+    handler = Recorder()
+    with floodway.Engine(handler, "tcp://127.0.0.1:0", **options) as engine, visit(engine):
+        handler.next("start")
+        reactor = handler.next("open").reactor
+    reactor.call_soon(reactor.wake)
+    assert not reactor.call_later(0, reactor.wake).is_pending
+    left = weakref.ref(reactor)
+    del engine, handler, reactor
+    gc.collect()
+    assert left() is None
+
+
+@pytest.mark.cross_thread
+def test_calls_that_meet_the_end_keep_no_reactor() -> None:
+    handler = Recorder()
+    ended = threading.Event()
+    with floodway.Engine(handler, "tcp://127.0.0.1:0") as engine, visit(engine):
+        handler.next("start")
+        reactor = handler.next("open").reactor
+
+        def call(reactor: Any) -> None:
+            while not ended.is_set():
+                reactor.call_soon(reactor.wake)
+                reactor.call_later(60, reactor.wake)
+                time.sleep(0.0001)  # with the GIL three that never pause would leave the reactor none
+
+        callers = [threading.Thread(target=call, args=(reactor,)) for _ in range(3)]
+        for caller in callers:
+            caller.start()
+    ended.set()
+    for caller in callers:
+        caller.join()
+    left = weakref.ref(reactor)
+    del engine, handler, reactor, callers, caller, call
+    gc.collect()
+    assert left() is None

@@ -6,17 +6,21 @@
 //! - The owner sleeps like this, and no message and no wake-up is lost: `if
 //!   inbox.prepare_to_sleep() { wait } else { look without waiting }`, then `inbox.awake()`, then
 //!   drain and look at whatever flags go with `wake`.
+//! - An owner that will drain no more says so with `end`, and drains once more. Whoever pushes later is told, and
+//!   drains what nobody else will.
 //!
 //! # Theory
 //! Messages are a [`Stack`] that the owner takes whole and reverses. Whether to wake is decided by
-//! a state of three values: *awake*, *asleep* (from `prepare_to_sleep` to `awake`) and *woken*
-//! (somebody asked while either).
+//! a state: *awake*, *asleep* (from `prepare_to_sleep` to `awake`), *woken* (somebody asked while
+//! either) or, for good, *ended*.
 //!
 //! Pusher and sleeper each write one thing and then read the other's: the pusher writes the stack
 //! and reads the state, the sleeper writes the state and reads the stack. A sequentially consistent
 //! fence between each write and read makes it impossible that both read the old value; so the
 //! sleeper sees the message, or the pusher sees the sleeper. Whoever changes *asleep* to *woken* is
-//! the one who calls [`Wake::wake`].
+//! the one who calls [`Wake::wake`]. The end is the same once more: the owner writes *ended* and then
+//! takes the stack, the pusher writes the stack and then reads the state; so one of them finds the
+//! message, and if both drain, each message comes out at one of them.
 //!
 //! # Cost
 //! One allocation, one exchange and one fence per message; a system call per sleep that is cut
@@ -29,6 +33,8 @@ use crate::sync::{AtomicU32, Ordering, fence};
 const AWAKE: u32 = 0;
 const ASLEEP: u32 = 1;
 const WOKEN: u32 = 2;
+/// A bit that none of the others has, and above them: `awake` and `wake` leave it.
+const ENDED: u32 = 4;
 
 /// What ends the owner's wait: an eventfd, say. The wake-up has to stick if the owner is not
 /// waiting yet.
@@ -54,18 +60,30 @@ impl<M, W: Wake> Inbox<M, W> {
         }
     }
 
-    /// Leaves a message, and wakes the owner if it sleeps.
-    pub fn push(&self, message: M) {
+    /// Leaves a message, and wakes the owner if it sleeps. False: the owner has gone for good
+    /// ([`end`](Self::end)), and the caller has to drain in its stead.
+    #[must_use = "what is pushed after the end stays until somebody drains"]
+    pub fn push(&self, message: M) -> bool {
         self.messages.push(Entry::boxed(message));
         fence(Ordering::SeqCst);
-        if self.state.load(Ordering::Relaxed) == ASLEEP {
-            self.wake();
+        match self.state.load(Ordering::Relaxed) {
+            ASLEEP => self.wake(),
+            ENDED => return false,
+            _ => {}
         }
+        true
+    }
+
+    /// Says that the owner is going to drain once more, and never again.
+    pub fn end(&self) {
+        self.state.store(ENDED, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
     }
 
     /// Takes what is there, the oldest first. Dropping the iterator drops what it has not yielded.
     ///
-    /// For the owner: two threads that drained at once would each get a part.
+    /// For the owner: two threads that drained at once would each get a part. After the end for
+    /// anybody, who is to drop the messages.
     pub fn drain(&self) -> Drain<M> {
         Drain(self.messages.take_all().reversed())
     }
@@ -75,15 +93,15 @@ impl<M, W: Wake> Inbox<M, W> {
         self.messages.is_empty()
     }
 
-    /// Announces that the owner is going to wait. False: it must not, since a message has arrived
-    /// or [`wake`](Self::wake) was called.
+    /// Announces that the owner is going to wait. False: it must not, since a message has arrived,
+    /// [`wake`](Self::wake) was called, or the inbox has ended.
     #[must_use = "waiting in spite of `false` would sleep through a message"]
     pub fn prepare_to_sleep(&self) -> bool {
         let asleep =
             self.state
                 .compare_exchange(AWAKE, ASLEEP, Ordering::Acquire, Ordering::Acquire);
         fence(Ordering::SeqCst);
-        if asleep != Err(WOKEN) && self.messages.is_empty() {
+        if matches!(asleep, Ok(_) | Err(ASLEEP)) && self.messages.is_empty() {
             return true;
         }
         self.awake();
@@ -93,13 +111,13 @@ impl<M, W: Wake> Inbox<M, W> {
     /// Says that the owner has stopped waiting. To be called before it drains or looks at flags: a
     /// wake-up from before is forgotten, and what its caller wrote before is visible.
     pub fn awake(&self) {
-        self.state.swap(AWAKE, Ordering::Acquire);
+        self.state.fetch_and(ENDED, Ordering::Acquire);
     }
 
     /// Makes the owner's present or next wait end at once, without a message.
     pub fn wake(&self) {
         // Release: the owner sees what was written before.
-        if self.state.swap(WOKEN, Ordering::AcqRel) == ASLEEP {
+        if self.state.fetch_max(WOKEN, Ordering::AcqRel) == ASLEEP {
             self.waker.wake();
         }
     }

@@ -38,7 +38,7 @@ impl Wake for Bell {
 fn messages_come_out_in_the_order_of_pushing() {
     let inbox = Inbox::new(Bell::default());
     assert!(inbox.is_empty());
-    (0..5).for_each(|message| inbox.push(message));
+    assert!((0..5).all(|message| inbox.push(message)));
     assert!(inbox.drain().eq(0..5));
     assert!(inbox.is_empty());
 }
@@ -46,7 +46,7 @@ fn messages_come_out_in_the_order_of_pushing() {
 #[test]
 fn a_message_or_a_wake_up_prevents_sleeping_once() {
     let inbox = Inbox::new(Bell::default());
-    inbox.push(());
+    assert!(inbox.push(()));
     assert!(!inbox.prepare_to_sleep());
     inbox.drain().for_each(drop);
     inbox.wake();
@@ -63,7 +63,7 @@ fn a_message_or_a_wake_up_prevents_sleeping_once() {
 fn a_sleep_is_ended_by_one_wake_up_whatever_number_of_messages() {
     let inbox = Inbox::new(Bell::default());
     assert!(inbox.prepare_to_sleep());
-    (0..100).for_each(|message| inbox.push(message));
+    assert!((0..100).all(|message| inbox.push(message)));
     inbox.wake();
     assert_eq!(inbox.waker().times.load(Ordering::Relaxed), 1);
 }
@@ -72,13 +72,28 @@ fn a_sleep_is_ended_by_one_wake_up_whatever_number_of_messages() {
 fn messages_that_nobody_drained_are_dropped() {
     let message = Arc::new(());
     let inbox = Inbox::new(Bell::default());
-    (0..4).for_each(|_| inbox.push(Arc::clone(&message)));
+    assert!((0..4).all(|_| inbox.push(Arc::clone(&message))));
     let mut drain = inbox.drain();
     drop(drain.next());
     drop(drain);
-    inbox.push(Arc::clone(&message));
+    assert!(inbox.push(Arc::clone(&message)));
     drop(inbox);
     assert_eq!(Arc::strong_count(&message), 1);
+}
+
+#[test]
+fn after_the_end_whoever_pushes_drains() {
+    let inbox = Inbox::new(Bell::default());
+    assert!(inbox.push(1));
+    inbox.end();
+    assert!(inbox.drain().eq([1]));
+    assert!(!inbox.prepare_to_sleep(), "nobody would end the sleep");
+    inbox.awake();
+    inbox.wake();
+    assert!(!inbox.push(2));
+    assert!(!inbox.push(3));
+    assert!(inbox.drain().eq([2, 3]));
+    assert_eq!(inbox.waker().times.load(Ordering::Relaxed), 0);
 }
 
 #[test]
@@ -90,7 +105,7 @@ fn no_message_is_lost_or_overtaken_between_threads() {
     thread::scope(|scope| {
         for sender in 0..senders {
             let inbox = &inbox;
-            scope.spawn(move || (0..each).for_each(|number| inbox.push((sender, number))));
+            scope.spawn(move || assert!((0..each).all(|number| inbox.push((sender, number)))));
         }
         let mut count = 0;
         while count < senders * each {

@@ -87,7 +87,7 @@ fn no_message_is_lost_and_no_sleep_is_ended_twice() {
             .into_iter()
             .map(|number| {
                 let inbox = Arc::clone(&inbox);
-                thread::spawn(move || inbox.push(message(number)))
+                thread::spawn(move || assert!(inbox.push(message(number))))
             })
             .collect();
         let mut received = Vec::new();
@@ -113,7 +113,7 @@ fn a_sleep_costs_at_most_one_wake_up() {
             .into_iter()
             .map(|number| {
                 let inbox = Arc::clone(&inbox);
-                thread::spawn(move || inbox.push(number))
+                thread::spawn(move || assert!(inbox.push(number)))
             })
             .collect();
         for sender in senders {
@@ -147,13 +147,13 @@ fn pushes_that_happen_after_each_other_come_out_in_that_order() {
         let sender = {
             let inbox = Arc::clone(&inbox);
             thread::spawn(move || {
-                inbox.push(1);
+                assert!(inbox.push(1));
                 let second = {
                     let inbox = Arc::clone(&inbox);
-                    thread::spawn(move || inbox.push(2))
+                    thread::spawn(move || assert!(inbox.push(2)))
                 };
                 second.join().unwrap();
-                inbox.push(3);
+                assert!(inbox.push(3));
             })
         };
         let mut received = Vec::new();
@@ -163,6 +163,41 @@ fn pushes_that_happen_after_each_other_come_out_in_that_order() {
         });
         sender.join().unwrap();
         assert_eq!(received, [1, 2, 3]);
+    });
+}
+
+#[test]
+fn a_message_that_meets_the_end_comes_out_once_and_none_stays() {
+    explore(3, || {
+        let inbox = Arc::new(Inbox::new(Bell::new()));
+        let senders: Vec<_> = [1, 2]
+            .into_iter()
+            .map(|number| {
+                let inbox = Arc::clone(&inbox);
+                thread::spawn(move || -> Vec<u32> {
+                    match inbox.push(message(number)) {
+                        true => Vec::new(),
+                        false => inbox.drain().map(|message| value(&message)).collect(),
+                    }
+                })
+            })
+            .collect();
+        let waker = {
+            let inbox = Arc::clone(&inbox);
+            thread::spawn(move || inbox.wake())
+        };
+        inbox.awake();
+        inbox.end();
+        let mut received: Vec<u32> = inbox.drain().map(|message| value(&message)).collect();
+        for sender in senders {
+            received.extend(sender.join().unwrap());
+        }
+        waker.join().unwrap();
+        received.sort_unstable();
+        assert_eq!(received, [1, 2]);
+        assert!(inbox.is_empty());
+        assert!(!inbox.push(message(3)), "the end is for good");
+        drop(inbox.drain());
     });
 }
 

@@ -521,11 +521,14 @@ impl<H: Host> Reactor<H> {
     }
 
     /// Ends the reactor: closes its descriptors and gives its memory back at once, however long the object is still
-    /// referred to. Its counters can still be asked for; another thread may still send it messages in vain.
+    /// referred to. Its counters can still be asked for. A message that another thread sends from now on is refused, for
+    /// that thread to drop: it may refer to this reactor.
     ///
     /// Returns the calls that nobody will make, of which one may refer to this reactor: the host drops them.
     #[must_use = "a call is to be dropped by the host's rules"]
     pub fn end(&mut self) -> Vec<H::Call> {
+        self.shared.inbox.end();
+        self.take_messages(); // of threads that were still told it would be
         self.close_descriptors();
         self.driver = driver::closed();
         self.waker = None; // after the driver, which waited on it

@@ -108,13 +108,14 @@ impl<H: Host> Reactor<H> {
 
     /// Owns an accepted socket.
     pub fn adopt(&mut self, newcomer: Newcomer, route: u16) {
-        // Counted in when it was sent here; a connection counts itself.
-        if let Some(token) = self.shared.reserve(route)
-            && let Some((socket, peer)) = newcomer.into_parts()
-        {
+        // Counted in when it was sent here. Whoever balances reads the count at any time: not even for a moment may it
+        // have this connection twice.
+        let Some(token) = self.shared.reserve_counted(route) else {
+            return self.shared.count_out();
+        };
+        if let Some((socket, peer)) = newcomer.into_parts() {
             self.begin(token, socket, peer, route, Marks::ADMITTED);
         }
-        self.shared.count_out();
     }
 
     /// Takes a connected socket into the table. The token is reserved.

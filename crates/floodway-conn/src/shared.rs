@@ -102,7 +102,9 @@ pub struct Shared<H: Host> {
 
 impl<H: Host> Paused for Shared<H> {
     fn resume(&self) {
-        self.inbox.push(Message::DescriptorFreed);
+        // A reactor that has ended accepts nothing. The message refers to nobody and may stay; it is not for this thread,
+        // which may be detached, to drop what others have left beside it.
+        let _ = self.inbox.push(Message::DescriptorFreed);
     }
 }
 
@@ -152,12 +154,18 @@ impl<H: Host> Shared<H> {
 
     /// Makes a token for a connection that `Message::Connect` will open. None: no slots are left.
     pub fn reserve(&self, route: u16) -> Option<Token> {
+        let token = self.reserve_counted(route)?;
+        self.count_in();
+        Some(token)
+    }
+
+    /// Makes a token for a connection that `count_in` has counted already.
+    pub(crate) fn reserve_counted(&self, route: u16) -> Option<Token> {
         let token = self.slots.reserve()?;
         self.slots
             .shared(token.slot)
             .control
             .store(u32::from(route) << control::ROUTE_SHIFT, Ordering::SeqCst);
-        self.load.fetch_add(1, Ordering::Relaxed);
         Some(token)
     }
 

@@ -201,10 +201,7 @@ impl Connection {
                 .into_iter()
                 .map(|piece| piece.outgoing(py))
                 .collect::<PyResult<Vec<_>>>()?;
-            reactor
-                .shared
-                .inbox
-                .push(Message::Write(self.token, pieces));
+            reactor.post(Message::Write(self.token, pieces));
         }
         Ok(roomy)
     }
@@ -236,10 +233,7 @@ impl Connection {
                 reactor.shared.finish(self.token);
                 // The core may be in use right now, by this very write: the inbox serves both cases.
                 let reason = CloseReason::SlowConsumer(pending);
-                reactor
-                    .shared
-                    .inbox
-                    .push(Message::Abort(self.token, reason));
+                reactor.post(Message::Abort(self.token, reason));
                 Ok(false)
             }
         }
@@ -250,7 +244,7 @@ impl Connection {
         let reactor = self.reactor.get();
         match reactor.core_here() {
             Some(mut core) => here(&mut core),
-            None => reactor.shared.inbox.push(message()),
+            None => reactor.post(message()),
         }
     }
 
@@ -569,10 +563,7 @@ impl Connection {
         let reactor = self.reactor.get();
         match reactor.core_here() {
             Some(mut core) => core.resolved(self.token, addresses),
-            None => reactor
-                .shared
-                .inbox
-                .push(Message::Resolved(self.token, addresses)),
+            None => reactor.post(Message::Resolved(self.token, addresses)),
         }
         Ok(())
     }
@@ -591,11 +582,7 @@ impl Connection {
         {
             this.forget_user_data(slf);
         }
-        this.reactor
-            .get()
-            .shared
-            .inbox
-            .push(Message::Done(this.token, left));
+        this.reactor.get().post(Message::Done(this.token, left));
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> String {

@@ -175,7 +175,7 @@ impl Reactor {
         token: Token,
     ) -> PyResult<Option<floodway_sys::SocketAddress>> {
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-        self.shared.inbox.push(Message::AskLocal(token, sender));
+        self.post(Message::AskLocal(token, sender));
         gate::detached(py, move || receiver.recv_timeout(ANSWER_TIMEOUT)).map_err(|_| {
             PyTimeoutError::new_err(format!(
                 "{} did not say the local address within {} s; a callback is blocking it",
@@ -183,6 +183,19 @@ impl Reactor {
                 ANSWER_TIMEOUT.as_secs()
             ))
         })
+    }
+
+    /// Sends the owner a message. Once the reactor has ended this thread, which has to be attached to the interpreter,
+    /// drops what nobody will take: it may refer to this reactor, and would keep it for ever.
+    pub(crate) fn post(&self, message: Message<PyHost>) {
+        if self.shared.inbox.push(message) {
+            return;
+        }
+        for message in self.shared.inbox.drain() {
+            if let Message::Call(call) = &message {
+                call.forgo();
+            }
+        }
     }
 
     /// Lets go of payloads that were sent.
@@ -384,7 +397,7 @@ impl Reactor {
             core.adopt(newcomer, route);
         }
         if let Some(newcomer) = newcomer {
-            self.shared.inbox.push(Message::Adopt(newcomer, route));
+            self.post(Message::Adopt(newcomer, route));
         }
         Ok(())
     }
@@ -415,11 +428,9 @@ impl Reactor {
                 core.resolved(token, vec![address]);
             }
         } else {
-            this.shared.inbox.push(Message::Connect(token, timeout));
+            this.post(Message::Connect(token, timeout));
             if let Some(address) = address {
-                this.shared
-                    .inbox
-                    .push(Message::Resolved(token, vec![address]));
+                this.post(Message::Resolved(token, vec![address]));
             }
         }
         Ok(object)
@@ -428,9 +439,7 @@ impl Reactor {
     /// Make this call on the owner's thread. Any thread.
     #[pyo3(signature = (function, *args))]
     fn call_soon(&self, function: Py<PyAny>, args: Py<PyTuple>) {
-        self.shared
-            .inbox
-            .push(Message::Call(PyCall::Posted(function, args)));
+        self.post(Message::Call(PyCall::Posted(function, args)));
     }
 
     /// Make this call after so many seconds. Any thread. Precision 10 ms, never early.
@@ -450,7 +459,7 @@ impl Reactor {
             timer.get().armed(number);
         } else {
             let call = PyCall::Arm(timer.clone_ref(py), Instant::now());
-            this.shared.inbox.push(Message::Call(call));
+            this.post(Message::Call(call));
         }
         Ok(timer)
     }
@@ -581,6 +590,6 @@ pub(crate) fn abort(reactor: &Reactor, token: Token, reason: CloseReason) {
         .core_here()
         .map(|mut core| core.abort(token, reason));
     if done.is_none() {
-        reactor.shared.inbox.push(Message::Abort(token, reason));
+        reactor.post(Message::Abort(token, reason));
     }
 }

@@ -67,7 +67,7 @@ impl Timer {
                 .core_here()
                 .map(|mut core| core.cancel_timer(number));
             if cancelled.is_none() {
-                reactor.shared.inbox.push(Message::CancelTimer(number));
+                reactor.post(Message::CancelTimer(number));
             }
         }
         true
