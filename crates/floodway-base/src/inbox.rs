@@ -76,7 +76,8 @@ impl<M, W: Wake> Inbox<M, W> {
 
     /// Says that the owner is going to drain once more, and never again.
     pub fn end(&self) {
-        self.state.store(ENDED, Ordering::Relaxed);
+        // An exchange, as every other change of the state is: none of them can come between.
+        self.state.swap(ENDED, Ordering::AcqRel);
         fence(Ordering::SeqCst);
     }
 
