@@ -63,7 +63,9 @@ def problems(result: Mapping[str, Any], connections: int) -> list[str]:
     if sums["unanswered"]:
         found.append(f"{sums['unanswered']:,} messages were not answered")
     if connections >= TARGET_CONNECTIONS and result["user_memory"]["held"] >= TARGET_BYTES:
-        found.append(f"{result['user_memory']['held'] / 1e6:.0f} MB of user memory; the target is {TARGET_BYTES / 1e6:.0f}")
+        found.append(
+            f"{result['user_memory']['held'] / 1e6:.0f} MB of user memory; the target is {TARGET_BYTES / 1e6:.0f}"
+        )
     return found
 
 
