@@ -1,7 +1,7 @@
 """Whether this machine has room for the drill; each thing that it lacks comes with the command that mends it.
 
-Looked at before anything is started, and from outside of the drill's own network namespace: `tcp_mem` counts for the whole
-machine and is not shown within one.
+Looked at before anything is started, and from outside of the drill's own network namespace: `tcp_mem` counts for the
+whole machine and is not shown within one.
 """
 
 import resource
@@ -57,9 +57,9 @@ def _memory(size: Size) -> Lack | None:
     if fits >= size.connections:
         return None
     needed = (each * size.connections + RESERVE_BYTES) / 2**30
+    available = available_bytes() / 2**30
     return Lack(
-        f"{size.connections:,} connections take {needed:.1f} GiB with a reserve, and {available_bytes() / 2**30:.1f} GiB "
-        "are available",
+        f"{size.connections:,} connections take {needed:.1f} GiB with a reserve, and {available:.1f} GiB are available",
         f"make million CONNECTIONS={fits}    # or end what uses the memory: ps aux --sort=-rss | head",
         fits,
     )

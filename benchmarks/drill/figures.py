@@ -62,10 +62,9 @@ def problems(result: Mapping[str, Any], connections: int) -> list[str]:
         found.append(f"{sums['corrupt_bytes']:,} bytes came back wrong")
     if sums["unanswered"]:
         found.append(f"{sums['unanswered']:,} messages were not answered")
-    if connections >= TARGET_CONNECTIONS and result["user_memory"]["held"] >= TARGET_BYTES:
-        found.append(
-            f"{result['user_memory']['held'] / 1e6:.0f} MB of user memory; the target is {TARGET_BYTES / 1e6:.0f}"
-        )
+    held = result["user_memory"]["held"]
+    if connections >= TARGET_CONNECTIONS and held >= TARGET_BYTES:
+        found.append(f"{held / 1e6:.0f} MB of user memory; the target is {TARGET_BYTES / 1e6:.0f}")
     return found
 
 
@@ -73,21 +72,23 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     """The result for people."""
     user, kernel, sums = result["user_memory"], result["kernel_memory"], result["totals"]
     active, collector, spread = result["active"], result["collector"], result["spread"]
-    return [
-        f"connections   {sums['connected']:,} held by {result['servers']} workers and {result['generators']} generators; "
+    held, before, after = (user[name] / 1e6 for name in ("held", "before", "after_load"))
+    shown: dict[str, str] = {
+        "connections": f"{sums['connected']:,} held by {result['servers']} workers, {result['generators']} generators; "
         f"{spread['least']:,} to {spread['most']:,} descriptors a worker",
-        f"opened        {result['connects_per_second']:,.0f}/s, each with an echo ({result['connect_seconds']:.1f} s)",
-        f"user memory   {user['held'] / 1e6:.1f} MB for all servers, {user['before'] / 1e6:.1f} of it before the connections: "
-        f"{user['per_connection']:.0f} bytes each; {user['after_load'] / 1e6:.1f} MB after the load",
-        f"kernel        {kernel['for_connections'] / 1e9:.2f} GB of slab more: "
+        "opened": f"{result['connects_per_second']:,.0f}/s, each with an echo ({result['connect_seconds']:.1f} s)",
+        "user memory": f"{held:.1f} MB for all servers, {before:.1f} of it before the connections: "
+        f"{user['per_connection']:.0f} bytes each; {after:.1f} MB after the load",
+        "kernel": f"{kernel['for_connections'] / 1e9:.2f} GB of slab more: "
         f"{kernel['per_connection'] / 1e3:.1f} KB for both ends of a connection",
-        f"active        {active['connections']:,} with a message a second each: p50 {_ms(active['p50'])}, "
+        "active": f"{active['connections']:,} with a message a second each: p50 {_ms(active['p50'])}, "
         f"p99 {_ms(active['p99'])}, longest {_ms(active['max'])} (generators late: p99 {_ms(active['lateness_p99'])})",
-        f"collector     {collector['collections']} pauses, the longest {_ms(collector['longest'])}; a full one with all "
-        f"connections open {_ms(collector['longest_full'])} at most",
-        f"checked       {sums['bytes_checked']:,} bytes came back, {sums['corrupt_bytes']:,} of them wrong; "
+        "collector": f"{collector['collections']} pauses, the longest {_ms(collector['longest'])}; a full one with "
+        f"all connections open {_ms(collector['longest_full'])} at most",
+        "checked": f"{sums['bytes_checked']:,} bytes came back, {sums['corrupt_bytes']:,} of them wrong; "
         f"{sums['failed']:,} connections failed, {sums['broken']:,} broke",
-    ]
+    }
+    return [f"{name:<13} {text}" for name, text in shown.items()]
 
 
 def _ms(seconds: float | None) -> str:

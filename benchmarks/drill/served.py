@@ -21,7 +21,7 @@ COLLECT: Final = signal.SIGUSR2
 class Served(Echo):
     """See the module text. One object in each worker, after the fork."""
 
-    def on_start(self, engine: floodway.Engine) -> None:
+    def on_start(self, engine: floodway.Engine) -> None:  # noqa: ARG002 - the handler's interface
         self._began = 0.0
         self._pauses: list[float] = []
         self._full: list[float] = []

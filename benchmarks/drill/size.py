@@ -1,7 +1,7 @@
 """How many processes a number of connections takes, where each may have so many descriptors.
 
 The kernel deals connections out by a hash of both ends, so the workers' shares differ: with n connections a share is
-off by about sqrt(n / workers). Five times that is kept free, or the fullest worker would shed what another has room for.
+off by about its square root. Five times that is kept free, or the fullest worker would shed what another has room for.
 """
 
 import math

@@ -79,9 +79,10 @@ def test_wrong_usage_has_exit_code_2(arguments: list[str]) -> None:
 
 def test_corruption_and_a_late_generator_are_said() -> None:
     report = LoadReport(
-        connected=1, failed=0, answered=1, broken=2, connects_per_second=1.0, messages=9, messages_per_second=9.0, unanswered=0,
-        p50=0.001, p90=0.001, p99=0.002, p999=0.002, max=0.003, latency_counts=[(0.001, 9)], lateness_p99=0.0019, per_connection_min=9,
-        per_connection_mean=9.0, per_connection_max=9, fair=None, verdict="not judged", bytes_checked=576, corrupt_bytes=7,
+        connected=1, failed=0, answered=1, broken=2, connects_per_second=1.0, messages=9,
+        messages_per_second=9.0, unanswered=0, p50=0.001, p90=0.001, p99=0.002, p999=0.002, max=0.003,
+        latency_counts=[(0.001, 9)], lateness_p99=0.0019, per_connection_min=9, per_connection_mean=9.0,
+        per_connection_max=9, fair=None, verdict="not judged", bytes_checked=576, corrupt_bytes=7,
         server_cpu_seconds=None, cpu_per_message=None, server_rss_before=None, server_rss_with_connections=None,
         server_rss_end=None, generator_cpu_per_message=None,
     )  # fmt: skip

@@ -5,6 +5,7 @@
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,13 +27,12 @@ def test_replacements_leave_nothing_behind(tmp_path: Path) -> None:
         for number in range(1, REPLACEMENTS + 1):
             (old,) = service.workers()
             os.kill(service.pid, signal.SIGHUP)
-            wait_until(lambda old=old: _is_replaced(service.pid, old), "the successor alone")
+            wait_until(partial(_is_replaced, service.pid, old), "the successor alone")
             if number in {SETTLED, REPLACEMENTS}:
                 measured[number] = _descriptors(service.pid), _anonymous(service.pid)
         (descriptors, memory), (descriptors_end, memory_end) = measured[SETTLED], measured[REPLACEMENTS]
-        print(
-            f"after {SETTLED}: {descriptors} descriptors, {memory} bytes; after {REPLACEMENTS}: {descriptors_end}, {memory_end}"
-        )
+        print(f"after {SETTLED}: {descriptors} descriptors, {memory} bytes")
+        print(f"after {REPLACEMENTS}: {descriptors_end} descriptors, {memory_end} bytes")
         assert descriptors_end == descriptors
         assert memory_end - memory < GROWTH_BYTES
         assert len(_children(service.pid)) == 1  # a zombie would be one too

@@ -13,7 +13,7 @@ import click
 from floodway._core import load as run
 from floodway.base import platform
 from floodway.base.address import IpAddress, TcpAddress, UnixAddress, parse
-from floodway.cli.options import Value
+from floodway.cli.options import Parameter, Value
 from floodway.conn.stats import LoadReport
 
 __all__ = ["lines", "load", "milliseconds", "run", "socket_address"]
@@ -24,12 +24,17 @@ CUED: Final = frozenset({"connecting", "warming up", "closing"})
 """The phases before which everything waits without anything being measured."""
 
 
-class Source(click.ParamType):
+class Source(Parameter):
     """An IPv4 address."""
 
-    name = "address"
+    name: str = "address"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> IPv4Address:  # Any: click's
+    def convert(
+        self,
+        value: Any,  # Any: click's
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> IPv4Address:
         """Read what was typed."""
         try:
             return IPv4Address(value)
@@ -45,7 +50,7 @@ class Source(click.ParamType):
 @click.option("--rate", type=Value(float | Literal["closed"]), default="closed", show_default=True,
               help="Messages a second, all connections together; closed: the next as soon as one is back.")  # fmt: skip
 @click.option("--active", type=click.IntRange(1),
-              help="How many take part in the load; the others exchange one message and are held. [default: all]")  # fmt: skip
+              help="How many take part in the load; the others echo once and are held. [default: all]")  # fmt: skip
 @click.option("--size", type=click.IntRange(1), default=64, show_default=True, help="Bytes of a message.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True)
 @click.option("--connect-rate", type=click.FloatRange(0, min_open=True),
@@ -53,7 +58,7 @@ class Source(click.ParamType):
 @click.option("--source", type=Source(), default="127.0.0.1", show_default=True,
               help="First local address, in 127.0.0.0/8; many connections take those that follow it, too.")  # fmt: skip
 @click.option("--on-cue", is_flag=True,
-              help="Print each of the phases connecting, warming up and closing, and wait for a line on standard input.")  # fmt: skip
+              help="Print 'connecting', 'warming up', 'closing', and wait for a line before each.")  # fmt: skip
 @click.option("--pid", type=int, help="Process whose CPU time and memory, with its children's, are reported.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag

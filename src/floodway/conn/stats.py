@@ -100,7 +100,7 @@ class LoadReport:
     connected: int
     failed: int
     answered: int
-    """Connections whose first message came back; in flood mode, and for messages of no bytes, those that were opened."""
+    """Connections whose first message came back; in flood mode, where there is none, those that were opened."""
     broken: int
     """Connections that the server or the network ended before the run did."""
     connects_per_second: float
