@@ -20,7 +20,9 @@ PYTHON_SOURCES := pyproject.toml $(shell find src -name '*.py' -o -name '*.pyi' 
 PYTEST := $(VENV)/bin/python -m pytest
 PYTHON_FILES := $(shell ls -d src tests tools examples benchmarks 2>/dev/null)
 
-.PHONY: help demo test quick one lint format types bench wheel miri loom fuzz deny test-rust test-python test-together test-alone test-benchmarks \
+CONNECTIONS ?= 1000000
+
+.PHONY: help demo million test test-slow quick one lint format types bench wheel miri loom fuzz deny test-rust test-python test-together test-alone test-benchmarks \
 	test-freethreaded repeat lock build clean FORCE
 
 help: ## list the targets
@@ -113,6 +115,13 @@ bench: $(RELEASE)/.built ## measure, beside the peers; results are kept as files
 	@if tools/freethreaded.sh --path >/dev/null 2>&1; then \
 		$(MAKE) $(FREE_RELEASE)/.built && export FLOODWAY_FT_PYTHON=$(CURDIR)/$(FREE_RELEASE)/bin/python; \
 	fi; $(RELEASE)/bin/python benchmarks/run.py $(ARGS)
+
+million: $(RELEASE)/.built ## a million idle connections on this machine: CONNECTIONS=, if it is too small
+	@$(RELEASE)/bin/python benchmarks/million.py --connections $(CONNECTIONS) $(ARGS)
+
+test-slow: $(VENV)/.built ## what takes minutes, and is not part of make test: 100,000 connections, 1,000 replacements
+	@$(MAKE) million CONNECTIONS=100000
+	FLOODWAY_REPLACEMENTS=1000 $(PYTEST) -n 0 -s --timeout 3600 tests/faults/test_many_replacements.py $(ARGS)
 
 wheel: $(RELEASE)/.ready ## a release wheel in dist/
 	@tools/require.sh cargo cc

@@ -109,4 +109,5 @@ def _finish(process: subprocess.Popen[str], seconds: float) -> Report:
         lines = [line.strip() for line in errors.splitlines() if line.strip()]
         reason = without_paths(lines[-1]) if lines else "it said nothing"
         raise GeneratorError(f"the generator ended with {process.returncode} and no report: {reason}") from None
+    report.pop("latency_counts", None)  # bulky, and only of use to those who add several up
     return Report(report)

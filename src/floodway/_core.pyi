@@ -4,6 +4,7 @@ Every class is imported in exactly one Python module, its home; everyone else im
 """
 
 from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address
 from socket import socket
 from typing import Any, Final, Literal, Self, TypeAlias, final
 
@@ -294,5 +295,8 @@ def load(
     seconds: float,
     pid: int | None,
     progress: Callable[[str, int, float], object] | None = None,
+    active: int | None = None,
+    connect_rate: float | None = None,
+    first_source: IPv4Address | None = None,
 ) -> LoadReport: ...  # home: floodway.cli.load; progress(phase, connections open, messages per second)
 def probe() -> dict[str, Any]: ...  # home: floodway.base.platform; the keys are the fields of its Facts

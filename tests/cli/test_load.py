@@ -46,6 +46,25 @@ def test_an_idle_load_is_not_judged(address: str) -> None:
     assert "latency" not in done.output
 
 
+def test_on_cue_it_waits_before_each_phase(address: str) -> None:
+    arguments = ["load", address, "--connections", "20", "--active", "2", "--rate", "50", "--seconds", "0.3"]
+    arguments += ["--source", "127.9.8.7", "--connect-rate", "1000", "--on-cue", "--json"]
+    done = CliRunner().invoke(main, arguments, input="\n\n\n")
+    assert done.exit_code == 0, done.output
+    *phases, report = done.output.splitlines()
+    assert phases == ["connecting", "warming up", "closing"]
+    report = json.loads(report)
+    assert (report["connected"], report["answered"], report["corrupt_bytes"]) == (20, 20, 0)
+    assert report["bytes_checked"] >= 20 * 64
+    assert sum(count for _, count in report["latency_counts"]) > 0
+
+
+def test_without_a_cue_it_ends(address: str) -> None:
+    done = CliRunner().invoke(main, ["load", address, "--on-cue"], input="\n")
+    assert done.exit_code == 1
+    assert "no cue will come" in done.output
+
+
 def test_where_nobody_answers_it_says_why() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
@@ -60,9 +79,10 @@ def test_wrong_usage_has_exit_code_2(arguments: list[str]) -> None:
 
 def test_corruption_and_a_late_generator_are_said() -> None:
     report = LoadReport(
-        connected=1, failed=0, broken=2, connects_per_second=1.0, messages=9, messages_per_second=9.0, unanswered=0,
-        p50=0.001, p90=0.001, p99=0.002, p999=0.002, max=0.003, lateness_p99=0.0019, per_connection_min=9,
-        per_connection_mean=9.0, per_connection_max=9, fair=None, verdict="not judged", corrupt_bytes=7,
+        connected=1, failed=0, answered=1, broken=2, connects_per_second=1.0, messages=9,
+        messages_per_second=9.0, unanswered=0, p50=0.001, p90=0.001, p99=0.002, p999=0.002, max=0.003,
+        latency_counts=[(0.001, 9)], lateness_p99=0.0019, per_connection_min=9, per_connection_mean=9.0,
+        per_connection_max=9, fair=None, verdict="not judged", bytes_checked=576, corrupt_bytes=7,
         server_cpu_seconds=None, cpu_per_message=None, server_rss_before=None, server_rss_with_connections=None,
         server_rss_end=None, generator_cpu_per_message=None,
     )  # fmt: skip

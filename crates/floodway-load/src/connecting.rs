@@ -24,7 +24,7 @@ const STALL_NANOS: u64 = 1_000_000_000;
 /// Connections per local address in 127.0.0.0/8: well within one range of local ports, of which others are in use.
 const CONNECTIONS_PER_SOURCE: usize = 8_000;
 const SOURCES_MIN: usize = 4;
-const SOURCES_MAX: usize = 250;
+pub(crate) const SOURCES_MAX: usize = 250;
 
 /// How far connecting has come. Times are nanoseconds since the generator's start.
 #[derive(Debug)]
@@ -156,7 +156,11 @@ impl Generator<'_> {
         let addresses = &self.plan.addresses;
         let started = match &addresses[number % addresses.len()] {
             SocketAddress::V4(target) => {
-                socket::connect_from(source_of(number, self.plan.connections), target)
+                let plan = self.plan;
+                socket::connect_from(
+                    source_of(plan.first_source, number, plan.connections),
+                    target,
+                )
             }
             other @ (SocketAddress::V6(_) | SocketAddress::Unix(_)) => socket::connect(other),
         };
@@ -237,9 +241,9 @@ impl Generator<'_> {
 }
 
 /// The local address of a connection. All of 127.0.0.0/8 is this machine, and each address has its own range of ports.
-fn source_of(number: usize, connections: usize) -> Ipv4Addr {
+fn source_of(first: Ipv4Addr, number: usize, connections: usize) -> Ipv4Addr {
     let sources = (connections / CONNECTIONS_PER_SOURCE + 1).clamp(SOURCES_MIN, SOURCES_MAX);
-    Ipv4Addr::new(127, 0, 0, 1 + (number % sources) as u8)
+    Ipv4Addr::from_bits(first.to_bits() + (number % sources) as u32)
 }
 
 #[cfg(test)]
@@ -253,7 +257,8 @@ mod tests {
         for connections in [1, 20_000, 1_000_000] {
             let mut used = HashMap::<Ipv4Addr, usize>::new();
             for number in 0..connections {
-                *used.entry(source_of(number, connections)).or_default() += 1;
+                let source = source_of(Ipv4Addr::LOCALHOST, number, connections);
+                *used.entry(source).or_default() += 1;
             }
             assert!(used.keys().all(Ipv4Addr::is_loopback));
             assert!(used.values().all(|&count| count <= CONNECTIONS_PER_SOURCE));

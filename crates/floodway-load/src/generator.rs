@@ -172,6 +172,18 @@ impl<'a> Generator<'a> {
         }
     }
 
+    /// Whether an opened connection takes part in the load: those that were opened first do.
+    fn is_active(&self, number: usize) -> bool {
+        let slot = self.connections[number].slot as usize;
+        self.plan.active.is_none_or(|active| slot < active)
+    }
+
+    /// The connections that take part in the load, in the order of their slots.
+    pub(crate) fn active(&self) -> &[u32] {
+        let opened = &self.wave.opened;
+        &opened[..self.plan.active.unwrap_or(usize::MAX).min(opened.len())]
+    }
+
     /// Sends the first message or the next one.
     pub(crate) fn send_next(&mut self, number: usize, now: u64) {
         let connection = &mut self.connections[number];
@@ -282,7 +294,7 @@ impl<'a> Generator<'a> {
         if self.plan.has_first_message() {
             self.record(number, first..end, now);
         }
-        if self.pace == Pace::ClosedLoop {
+        if self.pace == Pace::ClosedLoop && self.is_active(number) {
             self.send_next(number, now);
         }
     }

@@ -46,6 +46,19 @@ impl Recorder {
         self.histogram.is_empty()
     }
 
+    /// What was recorded so far, as (seconds, how many), ascending, to the recorder's three digits.
+    pub(crate) fn counts(&self) -> Vec<(f64, u64)> {
+        self.histogram
+            .iter_recorded()
+            .map(|value| {
+                (
+                    value.value_iterated_to() as f64 / 1e9,
+                    value.count_at_value(),
+                )
+            })
+            .collect()
+    }
+
     /// What was recorded so far; None if that is nothing.
     pub(crate) fn summary(&self) -> Option<Latency> {
         if self.is_empty() {
@@ -95,6 +108,12 @@ mod tests {
             "{latency:?}"
         );
         assert!(near(latency.max, 1e-3), "{latency:?}");
+        let counts = recorder.counts();
+        assert_eq!(counts.iter().map(|(_, count)| count).sum::<u64>(), 1_000);
+        assert!(
+            near(counts[counts.len() - 1].0, 1e-3)
+                && counts.is_sorted_by(|one, next| one.0 < next.0)
+        );
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! What the generator is asked to do.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use floodway_sys::{SocketAddress, limits};
 
+use crate::connecting::SOURCES_MAX;
 use crate::error::LoadError;
 
 /// The longest message. Longer ones say nothing new: they are streams.
@@ -37,6 +39,9 @@ pub struct Plan {
     pub mode: Mode,
     /// Messages per second over all connections, in echo mode; None is the closed loop: one in flight per connection.
     pub rate: Option<f64>,
+    /// How many connections take part in the load, in echo mode; the others exchange their first message and are held.
+    /// None is all of them.
+    pub active: Option<usize>,
     /// Bytes of one message. Zero, in idle mode only, exchanges nothing.
     pub size: usize,
     /// How long to measure, without connecting and warming up.
@@ -45,6 +50,9 @@ pub struct Plan {
     pub warmup_seconds: f64,
     /// Connections started per second; None is as fast as the server takes them.
     pub connect_rate: Option<f64>,
+    /// The first local address, in 127.0.0.0/8; with many connections the addresses that follow it are used too.
+    /// Generators that run at the same time each need a range of their own: an address has some 28,000 ports.
+    pub first_source: Ipv4Addr,
     /// The most connections that are being opened at any time: started, and not yet answered. Keep it below the
     /// server's backlog, or the kernel drops connection requests and repeats them a second later.
     pub connect_wave: usize,
@@ -62,10 +70,12 @@ impl Plan {
             connections: 1,
             mode: Mode::Echo,
             rate: None,
+            active: None,
             size: 1_024,
             seconds: 10.0,
             warmup_seconds: 1.0,
             connect_rate: None,
+            first_source: Ipv4Addr::LOCALHOST,
             connect_wave: 128,
             patience_seconds: 10.0,
             pid: None,
@@ -96,6 +106,10 @@ impl Plan {
     fn check_addresses(&self) -> Result<(), LoadError> {
         if self.addresses.is_empty() {
             return Err(LoadError::NoAddress);
+        }
+        if !has_room_for_sources(self.first_source) {
+            let source = SocketAddr::from((self.first_source, 0));
+            return Err(LoadError::NotLoopback(source.into()));
         }
         match self.addresses.iter().find(|address| !address.is_loopback()) {
             Some(stranger) => Err(LoadError::NotLoopback(stranger.clone())),
@@ -144,6 +158,13 @@ impl Plan {
                 "only echo mode has one",
             ),
             (
+                "active",
+                self.active.unwrap_or(0) as f64,
+                self.active
+                    .is_none_or(|active| active >= 1 && self.mode == Mode::Echo),
+                "it has to be at least 1, and only echo mode has some",
+            ),
+            (
                 "connect_rate",
                 self.connect_rate.unwrap_or(0.0),
                 is_rate(self.connect_rate),
@@ -161,6 +182,12 @@ impl Plan {
             None => Ok(()),
         }
     }
+}
+
+/// Whether this address and the sources that may follow it are this machine's.
+fn has_room_for_sources(first: Ipv4Addr) -> bool {
+    let last = first.to_bits().saturating_add(SOURCES_MAX as u32 - 1);
+    first.is_loopback() && Ipv4Addr::from_bits(last).is_loopback()
 }
 
 fn possible_connections() -> usize {
@@ -201,6 +228,11 @@ mod tests {
             refused.starts_with("192.0.2.1:80 is not on this machine"),
             "{refused}"
         );
+        let from_afar = Plan {
+            first_source: Ipv4Addr::new(127, 255, 255, 250), // the next ones would not be ours
+            ..plan()
+        };
+        assert!(matches!(from_afar.check(), Err(LoadError::NotLoopback(_))));
         far.addresses.clear();
         assert_eq!(far.check(), Err(LoadError::NoAddress));
     }
@@ -279,6 +311,21 @@ mod tests {
                 },
             ),
             ("size", Plan { size: 0, ..plan() }),
+            (
+                "active",
+                Plan {
+                    active: Some(0),
+                    ..plan()
+                },
+            ),
+            (
+                "active",
+                Plan {
+                    active: Some(1),
+                    mode: Mode::Idle,
+                    ..plan()
+                },
+            ),
             (
                 "size",
                 Plan {

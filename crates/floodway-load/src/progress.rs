@@ -13,7 +13,9 @@ pub enum Phase {
     WarmingUp,
     /// Under load and measured.
     Running,
-    /// Waiting for the last answers, then closing the connections.
+    /// Waiting for the last answers.
+    Draining,
+    /// All is measured; the connections are still open, and are closed next.
     Closing,
 }
 
@@ -36,13 +38,14 @@ pub struct Progress {
     pub server_resident_bytes: Option<u64>,
 }
 
-/// Prints `connecting`, `warming up`, `running` or `closing`.
+/// Prints `connecting`, `warming up`, `running`, `draining` or `closing`.
 impl fmt::Display for Phase {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Connecting => "connecting",
             Self::WarmingUp => "warming up",
             Self::Running => "running",
+            Self::Draining => "draining",
             Self::Closing => "closing",
         })
     }

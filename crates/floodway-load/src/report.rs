@@ -33,12 +33,16 @@ pub struct Report {
     pub messages_per_second: f64,
     /// Bytes that came back.
     pub bytes: u64,
+    /// Bytes that came back over the whole run, first messages included; all were compared with what was sent.
+    pub bytes_checked: u64,
     /// Bytes sent.
     pub bytes_sent: u64,
     /// Latency of the messages; at a fixed rate from when they were due. None in idle and flood mode.
     ///
     /// Messages unanswered at the end are included with the time they had waited by then.
     pub latency: Option<Latency>,
+    /// The same latencies as (seconds, how many), ascending: those of several generators can be added up.
+    pub latency_counts: Vec<(f64, u64)>,
     /// Messages still unanswered at the end, on connections still open.
     pub unanswered: u64,
     /// Messages that were due in the measured time and were not even sent: the generator cannot keep this rate up.

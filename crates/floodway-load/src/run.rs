@@ -98,8 +98,9 @@ impl Run<'_> {
         if let Some(server) = &mut self.server {
             server.connected = server.memory();
         }
-        self.begin_load();
         self.enter(Phase::WarmingUp);
+        // Now, since the caller may have taken its time: it is told before the first message is due.
+        self.begin_load();
         self.load_for(self.generator.plan.warmup_seconds)?;
 
         self.generator.is_counting = true;
@@ -115,12 +116,12 @@ impl Run<'_> {
         self.generator.is_counting = false;
         let stopped = self.generator.is_stopped();
 
-        self.enter(Phase::Closing);
+        self.enter(Phase::Draining);
         self.drain()?;
         let unanswered = self.record_unanswered();
         // Reading a large process's memory takes milliseconds: not while answers are awaited.
         let memory_end = self.server.as_mut().map(Server::memory);
-        self.tell();
+        self.enter(Phase::Closing);
         let server = self.server_usage(&start, &connected, &begin, &end, memory_end);
         let report = self.report(&begin, &end, server, unanswered, stopped);
         self.generator.close_all();
@@ -147,12 +148,13 @@ impl Run<'_> {
             (Mode::Echo, Some(rate)) => {
                 generator.pace = Pace::Scheduled;
                 // With nobody to send on there is no schedule either.
-                let opened = generator.wave.opened.len();
-                generator.schedule = (opened > 0).then(|| Schedule::new(now, rate, opened));
+                let active = generator.active().len();
+                generator.schedule = (active > 0).then(|| Schedule::new(now, rate, active));
             }
             (Mode::Echo, None) => {
                 generator.pace = Pace::ClosedLoop;
-                for number in 0..generator.connections.len() {
+                for slot in 0..generator.active().len() {
+                    let number = generator.active()[slot] as usize;
                     let connection = &generator.connections[number];
                     // The others follow when their first message is answered.
                     if connection.open_fd().is_some() && connection.received == connection.due {
@@ -330,8 +332,10 @@ impl Run<'_> {
             messages,
             messages_per_second: rate(messages, seconds),
             bytes: end.tally.bytes - begin.tally.bytes,
+            bytes_checked: generator.total.bytes,
             bytes_sent: end.tally.bytes_sent - begin.tally.bytes_sent,
             latency: generator.latencies.summary(),
+            latency_counts: generator.latencies.counts(),
             unanswered,
             unsent: generator.schedule.as_ref().map_or(0, Schedule::not_taken),
             lateness: generator.lateness.summary(),
@@ -351,8 +355,8 @@ impl Run<'_> {
 
     fn services(&self) -> Vec<Service> {
         let size = self.generator.plan.size.max(1) as u64;
-        let opened = self.generator.wave.opened.iter();
-        opened
+        let active = self.generator.active().iter();
+        active
             .map(|&number| {
                 let connection = &self.generator.connections[number as usize];
                 Service {

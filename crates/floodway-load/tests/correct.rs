@@ -241,6 +241,7 @@ fn the_phases_are_told_in_order() {
         Phase::Connecting,
         Phase::WarmingUp,
         Phase::Running,
+        Phase::Draining,
         Phase::Closing,
     ];
     assert_eq!(phases, expected);
@@ -253,6 +254,7 @@ fn a_stop_ends_every_phase_at_once_with_a_report() {
         Phase::Connecting,
         Phase::WarmingUp,
         Phase::Running,
+        Phase::Draining,
         Phase::Closing,
     ] {
         let stop = AtomicBool::new(false);
@@ -278,8 +280,50 @@ fn a_stop_ends_every_phase_at_once_with_a_report() {
             stopped_at.unwrap().elapsed() < Duration::from_secs(5),
             "{phase}"
         );
-        assert_eq!(report.unwrap().stopped, phase != Phase::Closing, "{phase}");
+        let is_measured = matches!(phase, Phase::Draining | Phase::Closing);
+        assert_eq!(report.unwrap().stopped, !is_measured, "{phase}");
     }
+}
+
+#[test]
+fn only_the_active_connections_take_part_in_the_load() {
+    let server = Server::start(echo);
+    for rate in [None, Some(300.0)] {
+        let report = run(&Plan {
+            connections: 20,
+            active: Some(3),
+            rate,
+            first_source: "127.3.4.5".parse().unwrap(),
+            ..plan(&server)
+        });
+        assert_clean(&report, 20);
+        assert_eq!(report.connect_latency.unwrap().count, 20);
+        assert!(report.fairness.min > 0, "{:?}", report.fairness);
+        assert!(
+            report.fairness.max * 3 >= report.messages,
+            "others took part: {report:?}"
+        );
+        assert!(report.bytes_checked > report.bytes);
+    }
+}
+
+/// However long the caller takes before it lets the load begin.
+#[test]
+fn the_load_begins_when_warming_up_has_been_told() {
+    let server = Server::start(echo);
+    let plan = Plan {
+        rate: Some(100.0),
+        warmup_seconds: 0.0,
+        ..plan(&server)
+    };
+    let mut is_told = false;
+    let report = run_watching(&plan, |progress| {
+        if progress.phase == Phase::WarmingUp && !is_told {
+            is_told = true;
+            std::thread::sleep(Duration::from_millis(700));
+        }
+    });
+    assert!(report.lateness.unwrap().max < 0.6, "{:?}", report.lateness);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `load`: the native load generator, with its plan and report in Python's terms.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use floodway_load::{Latency, LoadError, Mode, Phase, Plan, Progress, Report};
@@ -14,7 +15,8 @@ use crate::{address, gate};
 ///
 /// Raises ValueError for a plan that cannot be run, OSError for what the system refuses.
 #[pyfunction]
-#[pyo3(signature = (address, *, connections, mode, rate, size, seconds, pid, progress = None))]
+#[pyo3(signature = (address, *, connections, mode, rate, size, seconds, pid, progress = None, active = None,
+    connect_rate = None, first_source = None))]
 #[allow(
     clippy::too_many_arguments,
     reason = "one for each flag of `floodway load`"
@@ -29,6 +31,9 @@ pub(crate) fn load(
     seconds: f64,
     pid: Option<u32>,
     progress: Option<Py<PyAny>>,
+    active: Option<usize>,
+    connect_rate: Option<f64>,
+    first_source: Option<IpAddr>,
 ) -> PyResult<Py<PyAny>> {
     let mode = match mode {
         "echo" => Mode::Echo,
@@ -47,6 +52,17 @@ pub(crate) fn load(
         size,
         seconds,
         pid,
+        active,
+        connect_rate,
+        first_source: match first_source {
+            None => Ipv4Addr::LOCALHOST,
+            Some(IpAddr::V4(source)) => source,
+            Some(IpAddr::V6(source)) => {
+                return Err(PyValueError::new_err(format!(
+                    "{source} is no IPv4 address"
+                )));
+            }
+        },
         ..Plan::new(address::from_python(address)?)
     };
     let stop = AtomicBool::new(false);
@@ -85,6 +101,7 @@ fn phase_name(phase: Phase) -> &'static str {
         Phase::Connecting => "connecting",
         Phase::WarmingUp => "warming up",
         Phase::Running => "running",
+        Phase::Draining => "draining",
         Phase::Closing => "closing",
     }
 }
@@ -99,6 +116,8 @@ fn to_python(py: Python<'_>, report: &Report) -> PyResult<Py<PyAny>> {
     fields.set_item("connected", report.connected)?;
     fields.set_item("failed", sum(&report.failed) + report.not_attempted)?;
     fields.set_item("broken", report.closed_by_server + sum(&report.broken))?;
+    let answered = report.connect_latency.map_or(0, |latency| latency.count);
+    fields.set_item("answered", answered)?;
     fields.set_item("connects_per_second", report.connects_per_second)?;
     fields.set_item("messages", report.messages)?;
     fields.set_item("messages_per_second", report.messages_per_second)?;
@@ -117,6 +136,8 @@ fn to_python(py: Python<'_>, report: &Report) -> PyResult<Py<PyAny>> {
     fields.set_item("per_connection_max", report.fairness.max)?;
     fields.set_item("fair", report.fairness.fair)?;
     fields.set_item("verdict", &report.fairness.reason)?;
+    fields.set_item("latency_counts", &report.latency_counts)?;
+    fields.set_item("bytes_checked", report.bytes_checked)?;
     fields.set_item("corrupt_bytes", report.corrupt_bytes)?;
     fields.set_item(
         "server_cpu_seconds",

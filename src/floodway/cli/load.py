@@ -5,20 +5,41 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Final, Literal
+from ipaddress import IPv4Address
+from typing import Any, Final, Literal
 
 import click
 
 from floodway._core import load as run
 from floodway.base import platform
 from floodway.base.address import IpAddress, TcpAddress, UnixAddress, parse
-from floodway.cli.options import Value
+from floodway.cli.options import Parameter, Value
 from floodway.conn.stats import LoadReport
 
 __all__ = ["lines", "load", "milliseconds", "run", "socket_address"]
 
 
 KNOCK_SECONDS: Final = 5.0
+CUED: Final = frozenset({"connecting", "warming up", "closing"})
+"""The phases before which everything waits without anything being measured."""
+
+
+class Source(Parameter):
+    """An IPv4 address."""
+
+    name: str = "address"
+
+    def convert(
+        self,
+        value: Any,  # Any: click's
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> IPv4Address:
+        """Read what was typed."""
+        try:
+            return IPv4Address(value)
+        except ValueError as error:
+            return self.fail(str(error), param, ctx)
 
 
 @click.command()
@@ -28,8 +49,16 @@ KNOCK_SECONDS: Final = 5.0
               help="echo: messages that come back; idle: only connect; flood: send without waiting.")  # fmt: skip
 @click.option("--rate", type=Value(float | Literal["closed"]), default="closed", show_default=True,
               help="Messages a second, all connections together; closed: the next as soon as one is back.")  # fmt: skip
+@click.option("--active", type=click.IntRange(1),
+              help="How many take part in the load; the others echo once and are held. [default: all]")  # fmt: skip
 @click.option("--size", type=click.IntRange(1), default=64, show_default=True, help="Bytes of a message.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True)
+@click.option("--connect-rate", type=click.FloatRange(0, min_open=True),
+              help="Connections opened a second. [default: as fast as they are answered]")  # fmt: skip
+@click.option("--source", type=Source(), default="127.0.0.1", show_default=True,
+              help="First local address, in 127.0.0.0/8; many connections take those that follow it, too.")  # fmt: skip
+@click.option("--on-cue", is_flag=True,
+              help="Print 'connecting', 'warming up', 'closing', and wait for a line before each.")  # fmt: skip
 @click.option("--pid", type=int, help="Process whose CPU time and memory, with its children's, are reported.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
@@ -39,6 +68,10 @@ def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
     rate: float | Literal["closed"],
     size: int,
     seconds: float,
+    active: int | None,
+    connect_rate: float | None,
+    source: IPv4Address,
+    on_cue: bool,
     pid: int | None,
     as_json: bool,
 ) -> None:
@@ -55,7 +88,10 @@ def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
             size=size,
             seconds=seconds,
             pid=pid,
-            progress=_progress(),
+            progress=_cued() if on_cue else _progress(),
+            active=active,
+            connect_rate=connect_rate,
+            first_source=source,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
@@ -120,6 +156,21 @@ def lines(report: LoadReport) -> list[str]:
 def milliseconds(seconds: float | None) -> str:
     """A latency, readable."""
     return "-" if seconds is None else f"{seconds * 1000:.2f} ms"
+
+
+def _cued() -> Callable[[str, int, float], object]:
+    """For several generators that are to move together: whoever started them gives the cues."""
+    told: set[str] = set()
+
+    def wait(phase: str, _connections: int, _rate: float) -> None:
+        if phase in told or phase not in CUED:
+            return
+        told.add(phase)
+        print(phase, flush=True)
+        if not sys.stdin.readline():
+            raise click.ClickException("standard input has ended, so no cue will come")
+
+    return wait
 
 
 def _progress() -> Callable[[str, int, float], object] | None:

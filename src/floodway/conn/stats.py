@@ -99,6 +99,8 @@ class LoadReport:
 
     connected: int
     failed: int
+    answered: int
+    """Connections whose first message came back; in flood mode, where there is none, those that were opened."""
     broken: int
     """Connections that the server or the network ended before the run did."""
     connects_per_second: float
@@ -112,6 +114,8 @@ class LoadReport:
     p999: float | None
     max: float | None
     """Latency of a message, from the moment it was due at a fixed rate, else from its sending."""
+    latency_counts: list[tuple[float, int]]
+    """The same latencies as (seconds, how many), ascending: those of several generators can be added up."""
     lateness_p99: float | None
     """How late the generator itself sent, at a fixed rate; near p99, the generator was the limit."""
     per_connection_min: int
@@ -120,6 +124,8 @@ class LoadReport:
     fair: bool | None
     """Whether every connection had between half and twice the mean of messages."""
     verdict: str
+    bytes_checked: int
+    """Bytes that came back over the whole run, each of which was compared with what was sent."""
     corrupt_bytes: int
     """Bytes that came back other than they were sent."""
     server_cpu_seconds: float | None
