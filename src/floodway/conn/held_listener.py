@@ -25,8 +25,8 @@ class HeldListener:
 
     def __init__(self, address: Address, own: socket, route: Route, source: Source, seat: int) -> None:
         self.route: Route = route
-        self._source = source
-        self._seat = seat
+        self._source: Source = source
+        self._seat: int = seat
         self._own = own
         self._accepting: Sequence[SubReactor | MainReactor] = ()
         self._covered: dict[int, Covered] = {}  # by the index of the worker whose socket it is
