@@ -170,10 +170,12 @@ class WorkerService:
     def wait_serving(self, count: int) -> dict[int, int]:
         """Wait until exactly so many serve, and nobody else lives."""
         processes = count + self._is_balanced
-        wait_until(
-            lambda: len(self.serving()) == count and len(self.workers()) == processes, f"{count} workers that serve"
-        )
-        return self.serving()
+
+        def settled() -> dict[int, int] | None:
+            serving = self.serving()
+            return serving if len(serving) == count and len(self.workers()) == processes else None
+
+        return wait_until(settled, f"{count} workers that serve") or {}
 
     def signal(self, number: signal.Signals) -> None:
         """Send it to the supervisor."""
