@@ -85,6 +85,7 @@ def build(
         failures,
         place.destinations,
     )
-    logger.info("%s; connections: %s", model, "no limit" if maximum is None else f"at most {maximum}")
+    work = model if place.destinations is None else "accepting for the workers"
+    logger.info("%s; connections: %s", work, "no limit" if maximum is None else f"at most {maximum}")
     shutdown = Shutdown(reactors, admission)
     return Running(model=model, admission=admission, reactors=reactors, shutdown=shutdown)
