@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import floodway
 from floodway.app.echo import Echo
-from floodway.cli.load import lines
+from floodway.cli.load import lines, run
 from floodway.cli.main import main
 from floodway.conn.stats import LoadReport
 
@@ -63,6 +63,20 @@ def test_without_a_cue_it_ends(address: str) -> None:
     done = CliRunner().invoke(main, ["load", address, "--on-cue"], input="\n")
     assert done.exit_code == 1
     assert "no cue will come" in done.output
+
+
+def test_only_the_first_failure_of_a_progress_callback_counts(address: str) -> None:
+    """Each phase calls it, and those after the first failure come while the load ends."""
+    host, port = address.removeprefix("tcp://").split(":")
+    calls = []
+
+    def progress(phase: str, _open: int, _rate: float) -> None:
+        calls.append(phase)
+        raise LookupError(phase)
+
+    with pytest.raises(LookupError, match="connecting"):
+        run((host, int(port)), connections=4, mode="echo", rate=None, size=64, seconds=0.1, pid=None, progress=progress)
+    assert calls == ["connecting"]
 
 
 def test_where_nobody_answers_it_says_why() -> None:

@@ -69,6 +69,9 @@ pub(crate) fn load(
     let mut failure = None;
     let report = gate::detached(py, || {
         floodway_load::run(&plan, &stop, &mut |now: Progress| {
+            if failure.is_some() {
+                return; // it is stopping; an error that took this one's place would be dropped detached
+            }
             let told = gate::attached(|py| {
                 py.check_signals()?;
                 if let Some(progress) = &progress {

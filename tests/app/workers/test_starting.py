@@ -202,9 +202,13 @@ def test_the_pid_file_names_the_supervisor_and_is_removed(tmp_path: Path) -> Non
 def test_a_program_may_serve_by_name_without_workers(tmp_path: Path) -> None:
     (tmp_path / "application.py").write_text(APPLICATION)
     script = (
-        "import logging, os, signal, threading, floodway\n"
+        "import logging, os, signal, threading, time, floodway\n"
         "logging.basicConfig(level='INFO')\n"
-        "threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()\n"
+        "def stop():\n"
+        "    while not os.path.exists('pid'):\n"
+        "        time.sleep(0.01)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "threading.Thread(target=stop).start()\n"
         "floodway.serve('application:app', 'tcp://127.0.0.1:0', pid_file='pid')\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=20)
