@@ -287,3 +287,33 @@ def test_two_threads_that_take_turns_write_in_turn(engine_with: MakeEngine) -> N
         assert read_exactly(peer, 4 * turns) == b"".join(b"%04d" % turn for turn in range(turns))
         for writer in writers:
             writer.join()
+
+
+def test_writing_nothing_does_no_harm_to_what_anybody_writes_later(engine_with: MakeEngine) -> None:
+    """Not even after another connection has written in the same batch: the two share memory until they are flushed."""
+
+    class Pair(floodway.Handler):
+        def __init__(self) -> None:
+            self.first: floodway.Connection | None = None
+
+        def on_open(self, conn: floodway.Connection) -> None:
+            self.first = self.first or conn
+
+        def on_data(self, conn: floodway.Connection, data: bytes) -> None:
+            if data == b"nothing":
+                assert self.first is not None
+                self.first.write(b"100 bytes".ljust(100))
+                conn.write(b"")
+            else:
+                conn.write(data)
+
+    with (
+        engine_with(Pair(), main_reactors=1, sub_reactors=0) as engine,
+        dial(engine) as first,
+        dial(engine) as second,
+    ):
+        for _ in range(3):
+            second.sendall(b"nothing")
+            assert read_exactly(first, 100) == b"100 bytes".ljust(100)
+            second.sendall(b"something")
+            assert read_exactly(second, 9) == b"something"

@@ -116,6 +116,9 @@ impl<P: Payload> OutQueue<P> {
 
     /// Appends a copy of `bytes`. Before the area is cleared, `leave_area` has to be called.
     pub(crate) fn copy(&mut self, bytes: &[u8], area: &mut OutArea, pool: &BlockPool) {
+        if bytes.is_empty() {
+            return; // a queue that counts as empty must not have a place in the area
+        }
         self.len += bytes.len();
         match &mut self.tail {
             Tail::Empty => {
@@ -323,6 +326,18 @@ mod tests {
         assert_eq!(pending(&queue, &area), [piece.clone(), piece].concat());
         queue.clear(&mut Vec::new());
         assert_eq!((queue.len(), pool.blocks_in_use()), (0, 0));
+    }
+
+    #[test]
+    fn writing_nothing_leaves_no_trace() {
+        let (mut area, pool) = (OutArea::new(), BlockPool::new(0));
+        let mut other = OutQueue::<Foreign>::new();
+        other.copy(b"of the batch before", &mut area, &pool);
+        let mut queue = OutQueue::<Foreign>::new();
+        queue.copy(b"", &mut area, &pool);
+        area.clear();
+        queue.copy(b"new", &mut area, &pool);
+        assert_eq!(pending(&queue, &area), b"new");
     }
 
     #[test]
