@@ -89,13 +89,10 @@ class Newcomer:  # home: floodway.conn.balancing
 class Seats:  # home: floodway.conn.dispatcher
     """The loads of several processes, in memory that processes forked after this share."""
     def __new__(cls, seats: int) -> Self: ...
-    def __len__(self) -> int: ...
     def vacate(self, seat: int, generation: int) -> None:
         """The process of this generation has ended. Nothing happens if another sits there by now."""
-    def load(self, seat: int) -> int:
-        """Connections owned there, and sockets on their way."""
-    def open(self) -> tuple[list[int], list[int]]:
-        """The seats to which sockets may be handed over now, and their loads."""
+    def open(self, seats: int) -> tuple[list[int], list[int]]:
+        """Of the first `seats` seats those to which sockets may be handed over now, and their loads."""
     def give(self, seat: int, sockets: int) -> None:
         """Count so many sockets as on their way."""
     def take_back(self, seat: int, sockets: int) -> None:

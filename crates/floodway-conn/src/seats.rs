@@ -73,9 +73,9 @@ impl Seats {
         owned as usize + self.waiting(seat)
     }
 
-    /// The seats to which connections may be handed over now, with their loads.
-    pub fn open(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        (0..self.len())
+    /// Of the first `seats` seats those to which connections may be handed over now, with their loads.
+    pub fn open(&self, seats: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
+        (0..seats.min(self.len()))
             .filter(|&seat| self.is_occupied(seat) && self.room(seat) > 0)
             .map(|seat| (seat, self.load(seat)))
     }

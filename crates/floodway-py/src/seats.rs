@@ -40,24 +40,15 @@ impl Seats {
         Ok(Self(Arc::new(seats)))
     }
 
-    fn __len__(&self) -> usize {
-        self.0.len()
-    }
-
     /// The process of this generation has ended. Nothing happens if another sits there by now.
     fn vacate(&self, seat: usize, generation: u32) -> PyResult<()> {
         self.0.vacate(self.checked(seat)?, generation);
         Ok(())
     }
 
-    /// Connections owned there, and sockets on their way.
-    fn load(&self, seat: usize) -> PyResult<usize> {
-        Ok(self.0.load(self.checked(seat)?))
-    }
-
-    /// The seats to which sockets may be handed over now, and their loads.
-    fn open(&self) -> (Vec<usize>, Vec<usize>) {
-        self.0.open().unzip()
+    /// Of the first `seats` seats those to which sockets may be handed over now, and their loads.
+    fn open(&self, seats: usize) -> (Vec<usize>, Vec<usize>) {
+        self.0.open(seats).unzip()
     }
 
     /// Count so many sockets as on their way.

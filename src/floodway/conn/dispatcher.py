@@ -6,7 +6,7 @@ them from its channel, they wait here, and nobody further is accepted: the other
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from socket import socket
 from typing import Final
 
@@ -30,18 +30,21 @@ class Destinations:
 
     def __init__(self, seats: Seats) -> None:
         self.seats: Seats = seats
-        self._channels: list[tuple[Route, list[HandOver]]] = []
+        self._channels: list[tuple[Route, dict[int, HandOver]]] = []
+        self.count: int = 0
+        """Seats with a channel have numbers below this one."""
 
     def add_address(self, route: Route) -> None:
         """An address that is accepted on; before any seat is added."""
-        self._channels.append((route, []))
+        self._channels.append((route, {}))
 
-    def add_seat(self, channels: Sequence[socket]) -> None:
-        """The next seat: a channel there for each address. Any one thread."""
+    def add_seat(self, seat: int, channels: Sequence[socket]) -> None:
+        """A channel to this seat for each address. Any one thread."""
         for (_, to_seats), channel in zip(self._channels, channels, strict=True):
-            to_seats.append(HandOver(channel.fileno()))
+            to_seats[seat] = HandOver(channel.fileno())
+        self.count = max(self.count, seat + 1)
 
-    def of(self, route: Route) -> Sequence[HandOver]:
+    def of(self, route: Route) -> Mapping[int, HandOver]:
         """The channels for what is accepted on the address of this route, by seat; more may follow."""
         return next(channels for known, channels in self._channels if known is route)
 
@@ -52,7 +55,7 @@ class Dispatcher(MainReactor):
     def __init__(self, core: Reactor, destinations: Destinations, balancer: Balancer, failures: Failures) -> None:
         super().__init__(core, (), balancer, failures)
         self._destinations = destinations
-        self._channels: dict[int, Sequence[HandOver]] = {}  # to every seat, by the listener's number
+        self._channels: dict[int, Mapping[int, HandOver]] = {}  # to every seat, by the listener's number
         self._leaving: dict[tuple[int, int], list[Newcomer]] = {}  # by listener and seat, until the batch ends
         self._waiting: list[tuple[Newcomer, int]] = []  # with the listener: nobody takes them at the moment
         self._stalled: set[int] = set()  # seats that have not emptied their channel
@@ -68,10 +71,10 @@ class Dispatcher(MainReactor):
         return number
 
     def _hand_over(self, newcomer: Newcomer, listener: int) -> None:
-        seats, loads = self._destinations.seats.open()
-        known = len(self._channels[listener])
-        if self._stalled or (seats and seats[-1] >= known):
-            able = [index for index, seat in enumerate(seats) if seat < known and seat not in self._stalled]
+        seats, loads = self._destinations.seats.open(self._destinations.count)
+        known = self._channels[listener]
+        if self._stalled or len(known) < self._destinations.count:
+            able = [index for index, seat in enumerate(seats) if seat in known and seat not in self._stalled]
             seats, loads = [seats[index] for index in able], [loads[index] for index in able]
         if not seats:
             self._waiting.append((newcomer, listener))
@@ -90,11 +93,11 @@ class Dispatcher(MainReactor):
                     self._destinations.seats.take_back(seat, len(left))
                     for newcomer in left:
                         self._hand_over(newcomer, listener)
-        if self._waiting and not self._is_paused:
+        if self._waiting:  # again and again: a listener may have come since
             self._is_paused = True
             self.core.pause_accepting()
             self._warnings.log(logger, logging.WARNING, "no worker can take a connection now; accepting pauses")
-        elif self._is_paused and not self._waiting:
+        elif self._is_paused:
             self._is_paused = False
             self.core.resume_accepting()
         if (self._stalled or self._is_paused) and not self._will_try:

@@ -2,9 +2,9 @@
 
 import json
 import os
+import select
 import signal
 import socket
-import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -169,6 +169,30 @@ def test_a_worker_that_was_added_gets_its_share(tmp_path: Path) -> None:
                 assert {pid for _, pid in peers} == {added}
 
 
+def test_what_waits_for_a_worker_that_dies_is_served_by_another(tmp_path: Path) -> None:
+    with WorkerService(tmp_path, "--workers", "2", *LEAST) as service, ExitStack() as kept:
+        seats = service.wait_serving(2)
+        os.kill(seats[0], signal.SIGSTOP)
+        peers = [kept.enter_context(service.dial()) for _ in range(20)]
+        for peer in peers:
+            peer.sendall(b"who\n")
+        wait_until(lambda: sum(_has_answer(peer) for peer in peers) == 10, "those of the worker that runs")
+        os.kill(seats[0], signal.SIGKILL)
+        wait_until(lambda: all(map(_has_answer, peers)), "those that waited")
+
+
+def test_seats_added_while_the_accepting_process_is_replaced_are_known_to_the_next(tmp_path: Path) -> None:
+    with WorkerService(tmp_path, "--workers", "1", *LEAST) as service:
+        service.wait_serving(1)
+        os.kill(entrance(service), signal.SIGKILL)
+        for count in (2, 3, 4):
+            service.signal(signal.SIGTTIN)
+            service.wait_said(f"one worker more, {count} now")
+        seats = service.wait_serving(4)
+        with persistent(service, 40) as peers:
+            assert Counter(pid for _, pid in peers) == dict.fromkeys(seats.values(), 10)
+
+
 def test_a_worker_that_was_taken_away_gets_nobody_any_more(tmp_path: Path) -> None:
     with WorkerService(tmp_path, "--workers", "2", "--balancer", "round-robin") as service:
         seats = service.wait_serving(2)
@@ -190,9 +214,12 @@ def test_a_stop_hands_over_what_was_accepted_before_the_workers_go(tmp_path: Pat
         wait_until(lambda: visitors.outcomes["answered"] > 50, "visitors")
         service.signal(signal.SIGTERM)
         assert service.child.wait(PATIENCE_SECONDS) == 0
-        time.sleep(0.05)
     outcomes = visitors.outcomes
     assert set(outcomes) <= {"answered", "ConnectionRefusedError", "ConnectionResetError"}, outcomes
+
+
+def _has_answer(peer: socket.socket) -> bool:
+    return bool(select.select([peer], [], [], 0)[0])
 
 
 def _stats(peer: socket.socket) -> dict[str, Any]:  # Any: whatever JSON holds

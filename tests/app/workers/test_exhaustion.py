@@ -1,11 +1,13 @@
 """A worker that has no descriptors left: what it cannot accept, another one does."""
 
 import resource
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.app.workers.conftest import Front
 from tests.helpers.worker_service import APPLICATION, WorkerService, ask
 
 DESCRIPTORS = 64
@@ -35,3 +37,16 @@ def test_others_accept_what_an_exhausted_worker_cannot(tmp_path: Path, address: 
             with service.dial() as peer:
                 if ask(peer)[0] == full:
                     return
+
+
+def test_a_supervisor_without_descriptors_adds_no_worker_and_serves_on(tmp_path: Path, front: Front) -> None:
+    with WorkerService(tmp_path, "--workers", "1", *front.arguments, address=front.address) as service:
+        before = service.wait_serving(1)
+        used = max(int(fd.name) for fd in Path(f"/proc/{service.pid}/fd").iterdir()) + 1
+        _, hard = resource.prlimit(service.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(service.pid, resource.RLIMIT_NOFILE, (used, hard))
+        service.signal(signal.SIGTTIN)
+        service.wait_said("no further worker: |could not be forked: ")
+        with service.dial() as peer:
+            assert ask(peer)[0] == before[0]
+        resource.prlimit(service.pid, resource.RLIMIT_NOFILE, (hard, hard))

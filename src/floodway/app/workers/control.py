@@ -110,7 +110,7 @@ class Control:
 
     def _add_seat(self, message: Message) -> None:
         if self._destinations is not None and message.sockets:
-            self._destinations.add_seat(message.sockets)
+            self._destinations.add_seat(message.fields["index"], message.sockets)
         for near in message.sockets:
             near.close()
 

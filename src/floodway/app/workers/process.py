@@ -16,7 +16,6 @@ from floodway.errors import ApplicationError
 KILL_SECONDS: Final = 3.0
 """How much longer than its grace time a worker may take; one whose callbacks never return ends by itself before."""
 
-
 ENTRANCE: Final = -1
 """In place of a worker's index: the process that accepts for all of them, if the service has a balancer."""
 

@@ -71,7 +71,7 @@ class Service:
         for listener in self._hold(engine, handler, handler.framing, held, 0):
             destinations.add_address(listener.route)
         for index in range(len(channels)):
-            destinations.add_seat(channels.near(index))
+            destinations.add_seat(index, channels.near(index))
         return engine, destinations
 
     def _hold(

@@ -26,7 +26,7 @@ from floodway.app.workers.signal_queue import SignalQueue, reap_strangers
 from floodway.app.workers.sockets import HeldSockets
 from floodway.app.workers.survey import Survey, Surveys
 from floodway.app.workers.worker import run_entrance, run_worker
-from floodway.errors import ApplicationError, ListenError
+from floodway.errors import ApplicationError
 
 logger: Final = logging.getLogger(__name__)
 
@@ -251,7 +251,7 @@ class Supervisor:
         if seat is None:
             try:
                 self._sockets.grow(len(self._seats) + 1)
-            except ListenError as error:
+            except OSError as error:  # a ListenError, or no channel
                 logger.error("SIGTTIN: no further worker: %s", error)
                 return
             seat = Seat(len(self._seats))
@@ -330,7 +330,7 @@ class Supervisor:
         channels = self._sockets.channels
         if channels is not None and self._entrance is not None:
             for process in self._entrance.processes:
-                process.channel.send("seat", channels.near(seat.index))
+                process.channel.send("seat", channels.near(seat.index), index=seat.index)
 
     def _vacate(self, worker: WorkerProcess) -> None:
         """It takes no more connections: the accepting process shall hand it none."""

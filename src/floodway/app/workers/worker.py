@@ -74,9 +74,9 @@ def _serve(service: Service, held: Sequence[Held], channel: Channel, index: int,
 
 def _accept(service: Service, held: Sequence[Held], channel: Channel, channels: Channels) -> int:
     control = Control(channel)
-    control.start()
     engine, destinations = service.entrance(held, channels)
     control.attach(engine, (), destinations)
+    control.start()  # now: a seat that was added since the fork must find its destinations
     return _work(service, engine, control)
 
 
