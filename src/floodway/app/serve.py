@@ -5,10 +5,9 @@ acted upon even while a callback never returns. With `workers=` there is an engi
 this one supervises them: read `workers/supervisor.py`.
 """
 
-import logging
-import sys
-from typing import Final, Unpack
+from typing import Unpack
 
+from floodway.app import greeting
 from floodway.app.application import import_application
 from floodway.app.pid_file import pid_file
 from floodway.app.signals import signals_to
@@ -20,8 +19,6 @@ from floodway.conn.balancing import Balancer
 from floodway.conn.engine import Engine
 from floodway.conn.route import FramingLike, HandlerLike, check_handler
 from floodway.limits import Limits
-
-logger: Final = logging.getLogger(__name__)
 
 
 def serve(
@@ -67,11 +64,8 @@ def serve(
 
 
 def _announce(engine: Engine) -> None:
-    """Tell the person at the terminal what runs; a program that has set up logging reads it in its log."""
-    if not sys.stderr.isatty() or logging.getLogger("floodway").hasHandlers():
+    if not greeting.is_wanted():
         return
     stats = engine.stats()
     limit = "any number of" if stats.max_connections is None else f"up to {stats.max_connections:,}"
-    for address in engine.addresses:
-        sys.stderr.write(f"Floodway serves {address}\n")
-    sys.stderr.write(f"{engine.model}, {stats.total.driver}, {limit} connections. Ctrl-C to stop.\n")
+    greeting.greet(engine.addresses, f"{engine.model}, {stats.total.driver}, {limit} connections")

@@ -61,7 +61,8 @@ class RoundRobin:
 class FdHash:
     """The descriptor's number modulo the reactors: near even, since the kernel hands out the lowest number free.
 
-    Any thread: it keeps no state.
+    Across worker processes, where descriptors do not stay, `newcomer.fd` is a count of accepted sockets. Any thread: it
+    keeps no state.
     """
 
     def pick(self, loads: Sequence[int], newcomer: Newcomer, /) -> int:

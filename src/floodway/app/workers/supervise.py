@@ -2,12 +2,12 @@
 
 import gc
 import logging
-import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from floodway.app import greeting
 from floodway.app.pid_file import pid_file
 from floodway.app.workers.service import Service
 from floodway.app.workers.sockets import HeldSockets
@@ -36,7 +36,8 @@ def supervise(service: Service, addresses: Sequence[Address], options: ServiceOp
     sockets.open(workers)
     try:
         with pid_file(options.pid_file):
-            _announce(sockets.addresses, workers)
+            if greeting.is_wanted():
+                greeting.greet(sockets.addresses, f"{workers} worker {'process' if workers == 1 else 'processes'}")
             Supervisor(service, sockets, workers).run()
     finally:
         sockets.close()
@@ -54,12 +55,3 @@ def _preloaded(service: Service) -> Service:
     gc.collect()
     gc.freeze()
     return loaded
-
-
-def _announce(addresses: Sequence[Address], workers: int) -> None:
-    """Tell the person at the terminal what runs; a program that has set up logging reads it in its log."""
-    if not sys.stderr.isatty() or logging.getLogger("floodway").hasHandlers():
-        return
-    for address in addresses:
-        sys.stderr.write(f"Floodway serves {address}\n")
-    sys.stderr.write(f"{workers} worker {'process' if workers == 1 else 'processes'}. Ctrl-C to stop.\n")
