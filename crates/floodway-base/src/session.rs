@@ -1,0 +1,63 @@
+//! What lies between a socket and a protocol when bytes travel encrypted.
+//!
+//! A session makes no system call and knows no clock: the connection layer brings what arrived and sends what the session
+//! wants sent. It holds a buffer only while half a record has arrived.
+
+use std::fmt;
+
+/// One connection's encryption.
+pub trait Session: Send + fmt::Debug {
+    /// Takes what arrived, which it may overwrite, and appends what it means to `plain` and what is to be sent to `out`.
+    ///
+    /// # Errors
+    /// The peer broke the protocol or refused ours. `out` then has the alert to send before closing.
+    fn receive(
+        &mut self,
+        arrived: &mut [u8],
+        plain: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SessionError>;
+
+    /// Encrypts `plain` behind what was encrypted before. Not before [`is_open`](Self::is_open).
+    ///
+    /// # Errors
+    /// The keys are used up, or the session has ended.
+    fn send(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), SessionError>;
+
+    /// Says that no more will be sent (`close_notify`). Once; later calls say nothing.
+    fn finish(&mut self, out: &mut Vec<u8>);
+
+    /// Whether the handshake is done.
+    fn is_open(&self) -> bool;
+
+    /// Whether the peer has said that it sends no more: an end of input without that was cut off.
+    fn peer_finished(&self) -> bool;
+
+    /// What was agreed on; None before [`is_open`](Self::is_open).
+    fn agreed(&self) -> Option<Agreed<'_>>;
+}
+
+/// What a handshake has agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreed<'a> {
+    /// The version of the protocol, such as `TLSv1.3`.
+    pub version: &'static str,
+    /// The cipher suite by its name in RFC 8446 or RFC 5246, such as `TLS_AES_128_GCM_SHA256`.
+    pub cipher: &'static str,
+    /// The application protocol (ALPN), such as `http/1.1`.
+    pub alpn: Option<&'a [u8]>,
+    /// The name that the client asked for (SNI).
+    pub server_name: Option<&'a str>,
+}
+
+/// Why a session has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionError(pub String);
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SessionError {}
