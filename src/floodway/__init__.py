@@ -49,6 +49,7 @@ from floodway.errors import IdleTimeout as IdleTimeout
 from floodway.errors import ListenError as ListenError
 from floodway.errors import ServerStopping as ServerStopping
 from floodway.errors import SlowConsumer as SlowConsumer
+from floodway.errors import TLSError as TLSError
 from floodway.errors import WriteTimeout as WriteTimeout
 from floodway.limits import Limits as Limits
 
@@ -87,6 +88,7 @@ __all__ = [
     "ServiceOptions",
     "ServiceStats",
     "SlowConsumer",
+    "TLSError",
     "Timer",
     "View",
     "WorkerStats",

@@ -49,6 +49,16 @@ class HandshakeTimeout(ConnectionClosed, TimeoutError):
     reason = "handshake_timeout"
 
 
+class TLSError(ConnectionClosed):
+    """The encryption of a connection failed or was cut off: the message has the alert or the defect.
+
+    `reason` is `"session"` for what the TLS protocol or a certificate forbade, and for an end without `close_notify`,
+    after which input may be missing.
+    """
+
+    reason = "session"
+
+
 class SlowConsumer(ConnectionClosed):
     """The peer is not reading: pending output passed `Limits.max_output` or the reactor's `max_reactor_output`."""
 

@@ -122,6 +122,7 @@ impl<H: Host> Reactor<H> {
                 slot.marks.clear(Marks::READY);
             }
             let route = slot.route;
+            let heard = !slot.marks.has(Marks::UNHEARD);
             let token = self.shared.slots.last_token(index);
             return Some(match next {
                 Next::Nothing => continue,
@@ -155,7 +156,7 @@ impl<H: Host> Reactor<H> {
                 Next::Close(closed) => Event::Close {
                     token,
                     route,
-                    wanted: self.shared.route(route).wanted.close,
+                    wanted: heard && self.shared.route(route).wanted.close,
                     closed,
                 },
             });

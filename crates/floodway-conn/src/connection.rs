@@ -13,13 +13,16 @@ use crate::driver::Interest;
 use crate::message::Payload;
 use crate::output::OutQueue;
 use crate::reason::CloseReason;
+use crate::transport::Transport;
 
-/// Where a connection is in its life.
+/// Where a connection is in its life. `Shared::state` knows the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum State {
     /// Its address is being resolved or the kernel is connecting.
     Opening,
+    /// The socket is connected; what it is to be encrypted with is being agreed on.
+    Handshaking,
     /// Bytes travel. Either direction may be finished: see `Marks`.
     Open,
     /// Closed here: output is being flushed.
@@ -47,6 +50,8 @@ impl Marks {
     pub const TOUCHED: u8 = 1 << 4;
     /// Its input goes to a link buffer that the handler consumes.
     pub const BUFFERED: u8 = 1 << 6;
+    /// Accepted, but not open yet: nobody has heard of it, so nobody is told of its end.
+    pub const UNHEARD: u8 = 1 << 7;
     /// The peer's FIN was announced while receiving was off; input may precede it.
     pub const END_AHEAD: u8 = 1 << 5;
 
@@ -174,8 +179,12 @@ impl Input {
         }
     }
 
-    /// Appends bytes to a block of its own, the smallest that fits. Returns how many bytes were copied.
+    /// Appends bytes to the chain, or to a block of its own, the smallest that fits. Returns how many bytes were copied.
     pub fn save(&mut self, bytes: &[u8], pool: &BlockPool) -> usize {
+        if let Self::Chain(buffer) = self {
+            buffer.write(bytes);
+            return bytes.len();
+        }
         if let Self::Own { block, start } = self {
             let start = *start as usize;
             let room = block.capacity() - block.len();
@@ -269,6 +278,7 @@ pub struct Closed {
     reason = "facts that hold independently of each other"
 )]
 pub(crate) struct Active<P> {
+    pub transport: Transport,
     pub input: Input,
     pub found: Option<Found>,
     /// Bytes at the front of the input that were searched in vain.
@@ -286,7 +296,7 @@ pub(crate) struct Active<P> {
     pub held: bool,
     /// A worker thread is handling an event: the next one waits.
     pub busy: bool,
-    /// While opening or lingering: the tick at which that ends.
+    /// While opening, shaking hands or lingering: the tick at which that ends.
     pub deadline: Option<u32>,
     /// The tick at which pending output last made progress, and the bytes the peer had not acknowledged then.
     pub output_progress: u32,
@@ -301,6 +311,7 @@ pub(crate) struct Active<P> {
 impl<P: Payload> Active<P> {
     pub fn new(interest: Interest) -> Self {
         Self {
+            transport: Transport::Plain,
             input: Input::Empty,
             found: None,
             scanned: 0,
@@ -331,9 +342,15 @@ impl<P: Payload> Active<P> {
         self.reason = CloseReason::Finished;
     }
 
+    /// Whether the kernel has all output.
+    pub fn is_flushed(&self) -> bool {
+        self.output.is_empty() && self.transport.is_flushed()
+    }
+
     /// Whether dropping it would lose nothing.
     pub fn is_idle(&self) -> bool {
-        self.input.len() == 0
+        self.transport.is_plain()
+            && self.input.len() == 0
             && self.output.is_empty()
             && self.interest == Interest::RECEIVE
             && !self.pauses.any()
@@ -364,7 +381,7 @@ mod tests {
     #[test]
     fn a_busy_connection_costs_little_more_than_its_queues() {
         assert!(
-            size_of::<Active<Bytes>>() <= 176,
+            size_of::<Active<Bytes>>() <= 184,
             "{}",
             size_of::<Active<Bytes>>()
         );

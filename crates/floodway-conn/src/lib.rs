@@ -19,6 +19,7 @@ mod batch;
 mod clock;
 mod connection;
 pub mod driver;
+mod handshakes;
 mod message;
 mod notice;
 mod output;
@@ -32,6 +33,7 @@ mod seats;
 mod settle;
 mod shared;
 mod stats;
+mod transport;
 mod wake;
 mod write;
 

@@ -26,10 +26,12 @@ use crate::connection::{Active, Input, Marks, Slot, State};
 use crate::driver::{
     self, Completion, Driver, DriverKind, DriverLimits, Interest, Sockets, Target, Waited,
 };
+use crate::handshakes::Handshakes;
 use crate::message::Host;
 use crate::notice::Notices;
 use crate::output::OutArea;
 use crate::shared::Shared;
+use crate::transport::Scratch;
 use crate::wake::InboxWaker;
 
 /// Bytes of payloads that were sent but not yet dropped, above which Python is visited before a blocking wait.
@@ -108,6 +110,11 @@ impl<P: crate::Payload> Connections<P> {
         Some((slot, active))
     }
 
+    /// Whether a connection's bytes travel encrypted.
+    pub fn is_secure(&mut self, index: u32) -> bool {
+        matches!(self.parts(index), Some((_, Some(active))) if !active.transport.is_plain())
+    }
+
     /// Takes the active part, which is idle, from a connection.
     pub fn rest(&mut self, index: u32) {
         let Some((slot, Some(active))) = self.parts(index) else {
@@ -145,6 +152,7 @@ impl<H: Host> Sockets for View<'_, H> {
             .slots
             .get(token.slot)
             .is_some_and(is_buffered)
+            && !self.connections.is_secure(token.slot)
         {
             let (slot, active) = self.connections.busy(token.slot)?;
             if matches!(active.input, Input::Empty) {
@@ -208,6 +216,9 @@ pub struct Reactor<H: Host> {
     pub(crate) out_area: OutArea,
     /// Payloads that were sent, for `take_spent`.
     pub(crate) spent: Vec<H::Payload>,
+    /// What secure connections use in turn.
+    pub(crate) scratch: Scratch,
+    pub(crate) handshakes: Handshakes,
     /// Of connections that are being opened: addresses to try if this one does not answer, the next one last.
     pub(crate) fallbacks: HashMap<u32, Vec<SocketAddress>>,
     pub(crate) clock: Clock,
@@ -273,6 +284,8 @@ impl<H: Host> Reactor<H> {
             pool: BlockPool::new(base_limits::POOL_IDLE_BYTES),
             out_area: OutArea::new(),
             spent: Vec::new(),
+            scratch: Scratch::default(),
+            handshakes: Handshakes::default(),
             fallbacks: HashMap::new(),
             clock,
             now,
@@ -319,7 +332,9 @@ impl<H: Host> Reactor<H> {
             if self.shared.is_stopped() {
                 break Polled::Stopped;
             }
-            let may_block = !self.has_events() && self.shared.inbox.prepare_to_sleep();
+            let may_block = !self.has_events()
+                && self.handshakes.is_empty()
+                && self.shared.inbox.prepare_to_sleep();
             if may_block && self.spent_bytes() > SPENT_HIGH_BYTES {
                 self.shared.inbox.awake();
                 break Polled::Batch;
@@ -336,6 +351,7 @@ impl<H: Host> Reactor<H> {
                 blocked_nanos += (after - before).as_nanos() as u64;
             }
             self.shared.inbox.awake();
+            self.go_on_with_handshakes();
             self.run_completions();
             self.take_messages();
             self.run_timers();

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use floodway_base::{FrameTooLong, Step, Token};
+use floodway_base::{FrameTooLong, LinkBuffer, SessionError, Step, Token};
 use floodway_sys::{Errno, socket};
 
 use crate::connection::{Active, Found, Input, Marks, Pending, Slot, State};
@@ -11,6 +11,7 @@ use crate::reactor::Reactor;
 use crate::reason::CloseReason;
 use crate::route::Framing;
 use crate::shared::{Shared, control};
+use crate::transport::{Arrived, TransportError};
 
 impl<H: Host> Reactor<H> {
     pub(crate) fn on_received(&mut self, token: Token, range: Range<usize>) {
@@ -21,29 +22,89 @@ impl<H: Host> Reactor<H> {
         let Some((slot, active)) = self.connections.busy(index) else {
             return;
         };
-        match &mut active.input {
-            Input::Empty => {
-                active.input = Input::Area {
-                    start: range.start as u32,
-                    end: range.end as u32,
-                };
-                self.in_area.push(index);
+        if slot.state == State::Handshaking && !self.handshakes.take_step() {
+            if active.transport.postpone(&self.driver.area()[range]) {
+                self.handshakes.wait(index);
             }
-            input @ (Input::Own { .. } | Input::Area { .. } | Input::Chain(_)) => {
-                // What is in the area was moved out of it before the wait, and buffered connections receive in place.
-                debug_assert!(
-                    matches!(input, Input::Own { .. }),
-                    "input is saved between waits"
-                );
-                let copied = input.save(&self.driver.area()[range], &self.pool);
-                self.shared.stats.bytes_copied.add(copied as u64);
-            }
+            return;
+        }
+        self.take_in(token, range);
+    }
+
+    /// Takes bytes that arrived through the transport into the input.
+    pub(crate) fn take_in(&mut self, token: Token, range: Range<usize>) {
+        let index = token.slot;
+        let Some((slot, active)) = self.connections.busy(index) else {
+            return;
+        };
+        if slot.marks.has(Marks::BUFFERED) && matches!(active.input, Input::Empty) {
+            active.input = Input::Chain(Box::new(LinkBuffer::new(self.pool.clone())));
+        }
+        let arrived = active.transport.receive(
+            self.driver.area_mut(),
+            range,
+            &mut active.input,
+            &mut self.scratch,
+            &self.pool,
+        );
+        match arrived {
+            Ok(Arrived::InArea) => self.in_area.push(index),
+            Ok(Arrived::Copied(count)) => self.shared.stats.bytes_copied.add(count as u64),
+            Err(error) => return self.end_for(token, error),
+        }
+        if active.transport.peer_finished() {
+            slot.marks.set(Marks::PEER_FINISHED);
+        }
+        if !self.shared.route(slot.route).wanted.data {
+            active.input = Input::Empty;
+        }
+        if slot.state == State::Handshaking && active.transport.is_open() {
+            return self.opened(index);
         }
         match look_at(index, slot, active, &self.shared, self.driver.area()) {
             Looked::Nothing => {}
             Looked::Frame => slot.make_ready(index, &mut self.ready),
             Looked::TooLong(error) => self.begin_close(index, CloseReason::FrameTooLong(error)),
         }
+    }
+
+    /// Goes on with handshakes whose bytes had to wait.
+    pub(crate) fn go_on_with_handshakes(&mut self) {
+        self.handshakes.renew();
+        while let Some(index) = self.handshakes.next() {
+            if let Some(token) = self.shared.slots.token(index)
+                && let Some(slot) = self.connections.slots.get_mut(index)
+                && slot.state == State::Handshaking
+            {
+                slot.touch(index, &mut self.touched);
+                self.take_in(token, 0..0);
+            }
+        }
+    }
+
+    /// Ends a connection whose transport has failed; what it has to say about that is sent, if the kernel takes it now.
+    pub(crate) fn end_for(&mut self, token: Token, error: TransportError) {
+        let index = token.slot;
+        let reason = match error {
+            TransportError::System(errno) => CloseReason::System(errno),
+            TransportError::Session(SessionError(text)) => CloseReason::Session(text.into()),
+        };
+        if let (CloseReason::Session(_), Some((slot, Some(active)))) =
+            (&reason, self.connections.parts(index))
+        {
+            // What was to be sent cannot be any more; the alert still can.
+            let stats = &self.shared.stats;
+            let lost = active.output.len();
+            stats
+                .output_queued
+                .set(stats.output_queued.get() - lost as u64);
+            self.shared.slots.sub_pending(token, lost as u32);
+            active.output.clear(&mut self.spent);
+            if slot.state != State::Closing {
+                return self.begin_close(index, reason);
+            }
+        }
+        self.retire(index, reason);
     }
 
     pub(crate) fn on_received_in_place(&mut self, token: Token, count: usize) {
@@ -67,12 +128,16 @@ impl<H: Host> Reactor<H> {
         slot.progress = self.now;
         add_owned(&self.shared.slots.shared(index).bytes_in, count as u64);
         match slot.state {
-            State::Open => self.shared.route(slot.route).wanted.data,
+            State::Open => {
+                let wanted = self.shared.route(slot.route).wanted.data;
+                wanted || self.connections.is_secure(index)
+            }
+            State::Handshaking => true,
             State::Lingering => {
                 if let Some((_, Some(active))) = self.connections.parts(index) {
                     active.discard_left = active.discard_left.saturating_sub(count as u32);
                     if active.discard_left == 0 {
-                        let reason = active.reason;
+                        let reason = active.reason.clone();
                         self.retire(index, reason);
                     }
                 }
@@ -116,7 +181,7 @@ impl<H: Host> Reactor<H> {
         };
         slot.marks.set(Marks::PEER_FINISHED);
         if slot.state == State::Lingering {
-            let reason = active.map_or(CloseReason::Closed, |active| active.reason);
+            let reason = active.map_or(CloseReason::Closed, |active| active.reason.clone());
             self.retire(index, reason);
         }
     }
@@ -141,7 +206,7 @@ impl<H: Host> Reactor<H> {
         }
         let Some(fd) = &slot.socket else { return };
         match socket::take_error(std::os::fd::AsFd::as_fd(fd)) {
-            Ok(None) => self.opened(index),
+            Ok(None) => self.connected(index),
             Ok(Some(errno)) | Err(errno) => self.connect_next(index, errno),
         }
     }
@@ -150,7 +215,7 @@ impl<H: Host> Reactor<H> {
         let index = token.slot;
         let reason = match self.connections.parts(index) {
             // Nothing that was sent is missing any more, and the end was ours.
-            Some((slot, Some(active))) if slot.state == State::Lingering => active.reason,
+            Some((slot, Some(active))) if slot.state == State::Lingering => active.reason.clone(),
             Some((slot, _)) if slot.state == State::Opening => {
                 return self.connect_next(index, errno);
             }

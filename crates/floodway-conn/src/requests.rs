@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use floodway_base::Token;
+use floodway_base::{SessionError, Sessions, Token};
 use floodway_sys::{Errno, SocketAddress, socket};
 
 use crate::acceptor::Newcomer;
@@ -15,6 +15,7 @@ use crate::reactor::Reactor;
 use crate::reason::CloseReason;
 use crate::route::Framing;
 use crate::shared::control;
+use crate::transport::Transport;
 
 impl<H: Host> Reactor<H> {
     /// Does what other threads have asked for. Every call of the owner does this first, so that order follows
@@ -136,6 +137,7 @@ impl<H: Host> Reactor<H> {
         if matches!(configured.framing, Framing::Buffered) {
             all.set(Marks::BUFFERED);
         }
+        let sessions = configured.sessions.clone();
         let tell = configured.wanted.open;
         let idle = configured.idle_timeout.is_some();
         let added = self.driver.open(token, socket.as_fd(), Interest::RECEIVE);
@@ -151,16 +153,43 @@ impl<H: Host> Reactor<H> {
                 marks: all,
             },
         );
+        if let Err(errno) = added {
+            return self.retire_unregistered(index, errno);
+        }
+        if let Some(sessions) = sessions {
+            if let Some(slot) = self.connections.slots.get_mut(index) {
+                slot.marks.set(Marks::UNHEARD);
+            }
+            return self.begin_handshake(token, sessions.as_ref());
+        }
         if tell && let Some((_, active)) = self.connections.busy(index) {
             active.pending.set(Pending::OPEN);
             self.make_ready(index);
         }
-        if let Err(errno) = added {
-            return self.retire_unregistered(index, errno);
-        }
         if idle || self.draining.is_some() {
             self.touch(index);
         }
+    }
+
+    /// Encrypts a connection whose socket is connected. It is open when the handshake is done.
+    fn begin_handshake(&mut self, token: Token, sessions: &dyn Sessions) {
+        let index = token.slot;
+        let mut first = Vec::new();
+        let session = match sessions.begin(&mut first) {
+            Ok(session) => session,
+            Err(SessionError(text)) => {
+                return self.retire(index, CloseReason::Session(text.into()));
+            }
+        };
+        let Some((slot, active)) = self.connections.busy(index) else {
+            return;
+        };
+        let timeout = self.shared.route(slot.route).handshake_timeout;
+        active.transport = Transport::secure(session, first);
+        active.deadline = Some(self.now.wrapping_add(ticks(timeout)));
+        slot.state = State::Handshaking;
+        self.shared.publish_state(index, State::Handshaking);
+        self.touch(index);
     }
 
     /// The driver would not take a connection: ends it.
@@ -230,7 +259,7 @@ impl<H: Host> Reactor<H> {
                 return self.retire(index, CloseReason::System(errno));
             };
             match self.begin_connect(index, token, address) {
-                Ok(socket::ConnectProgress::Done) => return self.opened(index),
+                Ok(socket::ConnectProgress::Done) => return self.connected(index),
                 Ok(socket::ConnectProgress::InProgress) => return,
                 Err(failure) => errno = failure,
             }
@@ -255,12 +284,26 @@ impl<H: Host> Reactor<H> {
     }
 
     /// A connect has succeeded.
+    pub(crate) fn connected(&mut self, index: u32) {
+        self.fallbacks.remove(&index);
+        let Some(slot) = self.connections.slots.get(index) else {
+            return;
+        };
+        let sessions = self.shared.route(slot.route).sessions.clone();
+        match (sessions, self.shared.slots.token(index)) {
+            (Some(sessions), Some(token)) => self.begin_handshake(token, sessions.as_ref()),
+            _ => self.opened(index),
+        }
+    }
+
+    /// Bytes may travel: a connect has succeeded, or a handshake.
     pub(crate) fn opened(&mut self, index: u32) {
         let now = self.now;
         let Some((slot, active)) = self.connections.busy(index) else {
             return;
         };
-        self.fallbacks.remove(&index);
+        let is_accepted = slot.marks.has(Marks::UNHEARD);
+        slot.marks.clear(Marks::UNHEARD);
         slot.state = State::Open;
         slot.progress = now;
         let shared = self.shared.slots.shared(index);
@@ -273,12 +316,15 @@ impl<H: Host> Reactor<H> {
             active.pending.set(Pending::OPEN);
             self.make_ready(index);
         }
-        self.shared.stats.connected.add(1);
+        if !is_accepted {
+            self.shared.stats.connected.add(1);
+        }
         self.touch(index);
+        self.look(index);
     }
 
     /// Takes a connection's socket and the input that was not delivered out of the reactor. None: it is gone, still
-    /// opening, closing, or has output pending.
+    /// opening, closing, encrypted, or has output pending.
     pub fn take_socket(&mut self, token: Token) -> Option<(OwnedFd, Vec<u8>)> {
         if !self.shared.is_live(token) {
             return None;
@@ -296,7 +342,7 @@ impl<H: Host> Reactor<H> {
         if slot.state != State::Open
             || active
                 .as_ref()
-                .is_some_and(|active| !active.output.is_empty())
+                .is_some_and(|active| !active.output.is_empty() || !active.transport.is_plain())
         {
             return None;
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use floodway_base::Codec;
+use floodway_base::{Codec, Sessions};
 
 /// How input is shaped before a handler sees it.
 #[derive(Clone, Debug)]
@@ -44,6 +44,10 @@ pub struct Wanted {
 pub struct Route {
     /// Events that Python wants.
     pub wanted: Wanted,
+    /// What encrypts; None: nothing does.
+    pub sessions: Option<Arc<dyn Sessions>>,
+    /// Ends a secure connection whose handshake is not done by then.
+    pub handshake_timeout: Duration,
     /// How input is shaped, until a connection changes it.
     pub framing: Framing,
     /// Bytes of undelivered input.

@@ -355,9 +355,10 @@ impl<H: Host> Shared<H> {
     pub fn state(&self, token: Token) -> State {
         match (self.control(token) & control::STATE) >> control::STATE_SHIFT {
             0 => State::Opening,
-            1 => State::Open,
-            2 => State::Closing,
-            3 => State::Lingering,
+            1 => State::Handshaking,
+            2 => State::Open,
+            3 => State::Closing,
+            4 => State::Lingering,
             _ => State::Closed,
         }
     }

@@ -177,7 +177,7 @@ impl Batch {
             None if wanted => Bound::new(py, Connection::new(self.reactor.clone_ref(py), token))?,
             None => return Ok(None),
         };
-        let error = match (failure, closed.reason) {
+        let error = match (failure, &closed.reason) {
             (Some(error), CloseReason::Host) => Some(error),
             (_, reason) => errors::of_reason(py, reason, &closed.peer)?,
         };
@@ -255,7 +255,7 @@ fn describe(py: Python<'_>, notice: Notice) -> PyResult<(Py<PyAny>, Py<PyAny>)> 
 /// A state as Python names it.
 pub(crate) fn state_name(state: State, half_closed: bool) -> &'static str {
     match state {
-        State::Opening => "opening",
+        State::Opening | State::Handshaking => "opening",
         State::Open if half_closed => "half-closed",
         State::Open => "open",
         State::Closing | State::Lingering => "closing",

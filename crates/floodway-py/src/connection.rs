@@ -465,14 +465,20 @@ impl Connection {
         let why = match reason {
             None => CloseReason::Closed,
             Some(reason) => {
-                if matches!(reactor.shared.state(token), State::Opening | State::Open) {
+                if matches!(
+                    reactor.shared.state(token),
+                    State::Opening | State::Handshaking | State::Open
+                ) {
                     reactor.note_failure(py, token, errors::closed_for(py, reason)?);
                 }
                 CloseReason::Host
             }
         };
         reactor.shared.finish(token);
-        self.ask(|core| core.close(token, why), || Message::Close(token, why));
+        match reactor.core_here() {
+            Some(mut core) => core.close(token, why),
+            None => reactor.post(Message::Close(token, why)),
+        }
         Ok(())
     }
 

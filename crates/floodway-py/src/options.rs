@@ -70,6 +70,9 @@ pub(crate) fn route(
             writable: wants(ROUTE_WRITABLE),
             close: wants(ROUTE_CLOSE),
         },
+        sessions: None,
+        handshake_timeout: duration("handshake_timeout", attribute(limits, "handshake_timeout")?)?
+            .unwrap_or(Duration::MAX),
         framing,
         max_input: attribute(limits, "max_input")?,
         high_water: attribute(limits, "high_water")?,

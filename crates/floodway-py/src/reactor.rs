@@ -586,10 +586,8 @@ fn unknown(name: &str, value: &str, known: &str) -> PyErr {
 /// Ends a connection because of Python, on whatever thread.
 pub(crate) fn abort(reactor: &Reactor, token: Token, reason: CloseReason) {
     reactor.shared.finish(token);
-    let done = reactor
-        .core_here()
-        .map(|mut core| core.abort(token, reason));
-    if done.is_none() {
-        reactor.post(Message::Abort(token, reason));
+    match reactor.core_here() {
+        Some(mut core) => core.abort(token, reason),
+        None => reactor.post(Message::Abort(token, reason)),
     }
 }

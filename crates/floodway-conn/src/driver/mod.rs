@@ -202,6 +202,9 @@ pub trait Driver: Send + fmt::Debug {
 
     /// The receive area, as far as the last `wait` filled it.
     fn area(&self) -> &[u8];
+
+    /// The same, for who decrypts in place.
+    fn area_mut(&mut self) -> &mut [u8];
 }
 
 /// Which driver a reactor shall use.
@@ -266,6 +269,10 @@ impl Driver for Closed {
 
     fn area(&self) -> &[u8] {
         &[]
+    }
+
+    fn area_mut(&mut self) -> &mut [u8] {
+        &mut []
     }
 }
 
