@@ -6,11 +6,11 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
-use floodway_base::{BlockMut, BlockPool, LinkBuffer, TimerId};
+use floodway_base::{BlockMut, BlockPool, LinkBuffer, Protocol, TimerId};
 use floodway_sys::SocketAddress;
 
 use crate::driver::Interest;
-use crate::message::Payload;
+use crate::message::Host;
 use crate::output::OutQueue;
 use crate::reason::CloseReason;
 use crate::transport::Transport;
@@ -225,6 +225,13 @@ pub(crate) struct Found {
     pub consumed: u32,
 }
 
+/// The state of a connection's protocol, and the message whose payload is `Active::found`.
+#[derive(Debug)]
+pub(crate) struct Conversation<P: Protocol> {
+    pub state: P,
+    pub message: Option<P::Message>,
+}
+
 /// Events of a connection, apart from input, that Python has not seen yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pending(u8);
@@ -277,13 +284,15 @@ pub struct Closed {
     clippy::struct_excessive_bools,
     reason = "facts that hold independently of each other"
 )]
-pub(crate) struct Active<P> {
+pub(crate) struct Active<H: Host> {
     pub transport: Transport,
     pub input: Input,
     pub found: Option<Found>,
+    /// What its protocol remembers, where the route has one.
+    pub conversation: Option<Box<Conversation<H::Protocol>>>,
     /// Bytes at the front of the input that were searched in vain.
     pub scanned: u32,
-    pub output: OutQueue<P>,
+    pub output: OutQueue<H::Payload>,
     /// What the driver was asked for.
     pub interest: Interest,
     pub pauses: Pauses,
@@ -308,12 +317,13 @@ pub(crate) struct Active<P> {
     pub closed: Option<Box<Closed>>,
 }
 
-impl<P: Payload> Active<P> {
+impl<H: Host> Active<H> {
     pub fn new(interest: Interest) -> Self {
         Self {
             transport: Transport::Plain,
             input: Input::Empty,
             found: None,
+            conversation: None,
             scanned: 0,
             output: OutQueue::new(),
             interest,
@@ -337,9 +347,22 @@ impl<P: Payload> Active<P> {
         debug_assert!(self.is_idle(), "it belongs to a connection still");
         self.input = Input::Empty;
         self.found = None;
+        self.conversation = None;
         self.scanned = 0;
         self.blocked = false;
         self.reason = CloseReason::Finished;
+    }
+
+    /// Whether the protocol, if there is one, has nothing to remember.
+    pub fn conversation_rests(&self) -> bool {
+        let state = self.conversation.as_ref().map(|it| &it.state);
+        state.is_none_or(Protocol::is_at_rest)
+    }
+
+    /// Whether the protocol, if there is one, owes the peer something.
+    pub fn owes(&self) -> bool {
+        let state = self.conversation.as_ref().map(|it| &it.state);
+        state.is_some_and(Protocol::owes)
     }
 
     /// Whether the kernel has all output.
@@ -351,6 +374,7 @@ impl<P: Payload> Active<P> {
     pub fn is_idle(&self) -> bool {
         self.transport.is_plain()
             && self.input.len() == 0
+            && self.conversation_rests()
             && self.output.is_empty()
             && self.interest == Interest::RECEIVE
             && !self.pauses.any()
@@ -365,6 +389,10 @@ impl<P: Payload> Active<P> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use floodway_base::{Progress, Received, Refusal};
+
     use super::*;
 
     #[derive(Debug)]
@@ -376,14 +404,63 @@ mod tests {
         }
     }
 
-    impl Payload for Bytes {}
+    impl crate::Payload for Bytes {}
+
+    #[derive(Debug)]
+    struct Silence;
+
+    impl Protocol for Silence {
+        type Config = ();
+        type Message = ();
+        type Command = ();
+
+        fn new(_: &Arc<()>, _: u32) -> Self {
+            Self
+        }
+
+        fn receive(&mut self, _: &[u8], _: bool, _: u32) -> Received<()> {
+            Received {
+                consumed: 0,
+                step: Progress::More,
+            }
+        }
+
+        fn obey(&mut self, (): (), _: u32) -> bool {
+            false
+        }
+
+        fn deadline(&self) -> Option<u32> {
+            None
+        }
+
+        fn expire(&mut self, _: u32) -> Option<Refusal> {
+            None
+        }
+
+        fn owes(&self) -> bool {
+            false
+        }
+
+        fn is_at_rest(&self) -> bool {
+            true
+        }
+    }
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Host for Nobody {
+        type Payload = Bytes;
+        type Protocol = Silence;
+        type Call = ();
+    }
 
     #[test]
     fn a_busy_connection_costs_little_more_than_its_queues() {
         assert!(
-            size_of::<Active<Bytes>>() <= 184,
+            size_of::<Active<Nobody>>() <= 192,
             "{}",
-            size_of::<Active<Bytes>>()
+            size_of::<Active<Nobody>>()
         );
     }
 }

@@ -71,9 +71,9 @@ pub(crate) enum Owner {
 
 /// The connections of a reactor.
 #[derive(Debug)]
-pub(crate) struct Connections<P> {
+pub(crate) struct Connections<H: Host> {
     pub slots: Slab<Slot>,
-    pub actives: Slab<Active<P>>,
+    pub actives: Slab<Active<H>>,
     /// Active parts as new that no connection has: the next batch wants most of them again.
     spare: Vec<u32>,
 }
@@ -81,14 +81,14 @@ pub(crate) struct Connections<P> {
 /// Numbers below this one may be spare. Only those, or the spare ones would hold on to the memory of a burst.
 const SPARE_ACTIVES: u32 = 256;
 
-impl<P: crate::Payload> Connections<P> {
+impl<H: Host> Connections<H> {
     /// The slots in use.
     pub fn indices(&self) -> Vec<u32> {
         self.slots.iter().map(|(index, _)| index).collect()
     }
 
     /// The slot and, when the connection is busy, its active part.
-    pub fn parts(&mut self, index: u32) -> Option<(&mut Slot, Option<&mut Active<P>>)> {
+    pub fn parts(&mut self, index: u32) -> Option<(&mut Slot, Option<&mut Active<H>>)> {
         let slot = self.slots.get_mut(index)?;
         let active = match slot.active {
             0 => None,
@@ -98,7 +98,7 @@ impl<P: crate::Payload> Connections<P> {
     }
 
     /// The slot and its active part, which is made if there is none.
-    pub fn busy(&mut self, index: u32) -> Option<(&mut Slot, &mut Active<P>)> {
+    pub fn busy(&mut self, index: u32) -> Option<(&mut Slot, &mut Active<H>)> {
         let slot = self.slots.get_mut(index)?;
         if slot.active == 0 {
             let spare = self.spare.pop();
@@ -132,7 +132,7 @@ impl<P: crate::Payload> Connections<P> {
 
 /// What a driver may see while it waits.
 struct View<'a, H: Host> {
-    connections: &'a mut Connections<H::Payload>,
+    connections: &'a mut Connections<H>,
     acceptors: &'a [Option<Acceptor>],
     shared: &'a Shared<H>,
     pool: &'a BlockPool,
@@ -196,7 +196,7 @@ pub struct Reactor<H: Host> {
     pub(crate) shared: Arc<Shared<H>>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) limits: ReactorLimits,
-    pub(crate) connections: Connections<H::Payload>,
+    pub(crate) connections: Connections<H>,
     pub(crate) acceptors: Vec<Option<Acceptor>>,
     /// Connections with something for Python, by slot.
     pub(crate) ready: VecDeque<u32>,

@@ -1,11 +1,14 @@
 //! Receiving: from a completion to a whole frame at the front of a connection's input.
 
 use std::ops::Range;
+use std::sync::atomic::Ordering::Relaxed;
 
-use floodway_base::{FrameTooLong, LinkBuffer, SessionError, Step, Token};
+use floodway_base::{
+    FrameTooLong, LinkBuffer, Progress, Protocol, Refusal, SessionError, Step, Token,
+};
 use floodway_sys::{Errno, socket};
 
-use crate::connection::{Active, Found, Input, Marks, Pending, Slot, State};
+use crate::connection::{Active, Conversation, Found, Input, Marks, Pending, Slot, State};
 use crate::message::Host;
 use crate::reactor::Reactor;
 use crate::reason::CloseReason;
@@ -61,10 +64,12 @@ impl<H: Host> Reactor<H> {
         if slot.state == State::Handshaking && active.transport.is_open() {
             return self.opened(index);
         }
-        match look_at(index, slot, active, &self.shared, self.driver.area()) {
+        let area = self.driver.area();
+        match look_at(index, slot, active, &self.shared, area, self.now) {
             Looked::Nothing => {}
             Looked::Frame => slot.make_ready(index, &mut self.ready),
             Looked::TooLong(error) => self.begin_close(index, CloseReason::FrameTooLong(error)),
+            Looked::Refused(refusal) => self.refuse(index, &refusal),
         }
     }
 
@@ -152,10 +157,12 @@ impl<H: Host> Reactor<H> {
         let Some((slot, Some(active))) = self.connections.parts(index) else {
             return;
         };
-        match look_at(index, slot, active, &self.shared, self.driver.area()) {
+        let area = self.driver.area();
+        match look_at(index, slot, active, &self.shared, area, self.now) {
             Looked::Nothing => {}
             Looked::Frame => slot.make_ready(index, &mut self.ready),
             Looked::TooLong(error) => self.begin_close(index, CloseReason::FrameTooLong(error)),
+            Looked::Refused(refusal) => self.refuse(index, &refusal),
         }
     }
 
@@ -250,6 +257,7 @@ impl<H: Host> Reactor<H> {
             return;
         };
         active.found = None;
+        active.conversation = None;
         active.scanned = 0;
         let input = std::mem::replace(&mut active.input, Input::Empty);
         let mut copied = 0;
@@ -268,7 +276,7 @@ impl<H: Host> Reactor<H> {
                     }
                 };
             }
-            Framing::Codec(_) => {
+            Framing::Codec(_) | Framing::Protocol => {
                 slot.marks.clear(Marks::BUFFERED);
                 active.input = match input {
                     Input::Chain(buffer) => {
@@ -377,22 +385,25 @@ pub(crate) enum Looked {
     Frame,
     /// No frame of this framing.
     TooLong(FrameTooLong),
+    /// Nothing that the protocol allows.
+    Refused(Refusal),
 }
 
 /// Looks for a whole frame at the front of the input.
 pub(crate) fn look_at<H: Host>(
     index: u32,
     slot: &Slot,
-    active: &mut Active<H::Payload>,
+    active: &mut Active<H>,
     shared: &Shared<H>,
     area: &[u8],
+    now: u32,
 ) -> Looked {
     // A worker thread's handler may change the framing, or leave bytes that come first: what follows is looked at when
     // it is done.
     if slot.state != State::Open || active.busy {
         return Looked::Nothing;
     }
-    if active.found.is_none() && active.input.len() > 0 {
+    if active.found.is_none() && (active.input.len() > 0 || active.conversation.is_some()) {
         let word = shared
             .slots
             .shared(index)
@@ -439,6 +450,11 @@ pub(crate) fn look_at<H: Host>(
                     Err(error) => return Looked::TooLong(error),
                 }
             }
+            Framing::Protocol => {
+                if let Some(refusal) = converse(index, slot, active, shared, area, now) {
+                    return Looked::Refused(refusal);
+                }
+            }
         }
     }
     if active.found.is_some() && !active.pauses.any() {
@@ -448,8 +464,50 @@ pub(crate) fn look_at<H: Host>(
     }
 }
 
+/// Has the protocol look for a message, unless the connection has none. Returns what ends the connection.
+fn converse<H: Host>(
+    index: u32,
+    slot: &Slot,
+    active: &mut Active<H>,
+    shared: &Shared<H>,
+    area: &[u8],
+    now: u32,
+) -> Option<Refusal> {
+    let config = shared.route(slot.route).protocol.as_ref()?;
+    let conversation = active.conversation.get_or_insert_with(|| {
+        // The time for a connection's first message counts from its beginning: silence is part of it.
+        let published = shared.slots.shared(index);
+        let is_first = published.bytes_in.load(Relaxed) == active.input.len() as u64;
+        let since = if is_first {
+            published.opened.load(Relaxed)
+        } else {
+            now
+        };
+        Box::new(Conversation {
+            state: H::Protocol::new(config, since),
+            message: None,
+        })
+    });
+    let ended = slot.marks.has(Marks::PEER_FINISHED);
+    let received = conversation
+        .state
+        .receive(active.input.bytes(area), ended, now);
+    match received.step {
+        Progress::More => active.input.consume(received.consumed),
+        Progress::Message(message, payload) => {
+            conversation.message = Some(message);
+            active.found = Some(Found {
+                payload_start: payload.start as u32,
+                payload_end: payload.end as u32,
+                consumed: received.consumed as u32,
+            });
+        }
+        Progress::Refuse(refusal) => return Some(refusal),
+    }
+    None
+}
+
 /// Adds to a number that only the owner writes, which is cheaper than a locked addition.
 pub(crate) fn add_owned(number: &std::sync::atomic::AtomicU64, n: u64) {
-    use std::sync::atomic::Ordering::Relaxed;
     number.store(number.load(Relaxed) + n, Relaxed);
 }

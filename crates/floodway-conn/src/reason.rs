@@ -34,6 +34,8 @@ pub enum CloseReason {
     SlowConsumer(u32),
     /// The peer sent a frame above its limit.
     FrameTooLong(FrameTooLong),
+    /// The peer broke the route's protocol, or a limit of it.
+    Refused(&'static str),
     /// The engine stopped.
     ServerStopping,
     /// What the system said.
@@ -42,7 +44,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// The number of names below.
-    pub const KINDS: usize = 15;
+    pub const KINDS: usize = 16;
     /// A name for each kind, for statistics, by `index`.
     pub const NAMES: [&'static str; Self::KINDS] = [
         "finished",
@@ -58,6 +60,7 @@ impl CloseReason {
         "truncated",
         "slow_consumer",
         "frame_too_long",
+        "refused",
         "server_stopping",
         "system",
     ];
@@ -78,8 +81,9 @@ impl CloseReason {
             Self::Truncated => 10,
             Self::SlowConsumer(_) => 11,
             Self::FrameTooLong(_) => 12,
-            Self::ServerStopping => 13,
-            Self::System(_) => 14,
+            Self::Refused(_) => 13,
+            Self::ServerStopping => 14,
+            Self::System(_) => 15,
         }
     }
 }

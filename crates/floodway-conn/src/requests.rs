@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use floodway_base::{SessionError, Sessions, Token};
+use floodway_base::{Protocol, SessionError, Sessions, Token};
 use floodway_sys::{Errno, SocketAddress, socket};
 
 use crate::acceptor::Newcomer;
@@ -36,6 +36,7 @@ impl<H: Host> Reactor<H> {
                 Message::Close(token, reason) => self.close(token, reason),
                 Message::Abort(token, reason) => self.abort(token, reason),
                 Message::Refresh(token) => self.refresh_if_live(token),
+                Message::Command(token, command) => self.command(token, command),
                 Message::Done(token, left) => self.done(token, left),
                 Message::Adopt(newcomer, route) => self.adopt(newcomer, route),
                 Message::Connect(token, timeout) => self.connect(token, timeout),
@@ -81,6 +82,24 @@ impl<H: Host> Reactor<H> {
         if self.shared.is_live(token) {
             self.fail(token.slot, reason);
         }
+    }
+
+    /// Tells a connection's protocol what the application says.
+    pub fn command(&mut self, token: Token, command: <H::Protocol as Protocol>::Command) {
+        if !self.shared.is_live(token) {
+            return;
+        }
+        let Some((_, Some(active))) = self.connections.parts(token.slot) else {
+            return;
+        };
+        let Some(conversation) = &mut active.conversation else {
+            return;
+        };
+        if conversation.state.obey(command, self.now) {
+            return self.begin_close(token.slot, CloseReason::Closed);
+        }
+        self.touch(token.slot);
+        self.look(token.slot);
     }
 
     /// A connection's framing or timeout was changed, or its reading paused or resumed, by whatever thread: does what
@@ -139,7 +158,7 @@ impl<H: Host> Reactor<H> {
         }
         let sessions = configured.sessions.clone();
         let tell = configured.wanted.open;
-        let idle = configured.idle_timeout.is_some();
+        let idle = configured.idle_timeout.is_some() || configured.silence_timeout.is_some();
         let added = self.driver.open(token, socket.as_fd(), Interest::RECEIVE);
         self.connections.slots.put(
             index,
@@ -275,7 +294,8 @@ impl<H: Host> Reactor<H> {
         let (socket, progress) = socket::connect(&address)?;
         self.shared.publish(token, address, self.now);
         let (slot, active) = self.connections.busy(index).ok_or(Errno::CANCELED)?;
-        crate::settle::configure_socket(socket.as_fd(), self.shared.route(slot.route))?;
+        let route = self.shared.route(slot.route);
+        crate::settle::configure_socket(socket.as_fd(), route.nodelay, route.keepalive)?;
         self.driver.open(token, socket.as_fd(), Interest::OPENING)?;
         slot.socket = Some(socket);
         active.interest = Interest::OPENING;

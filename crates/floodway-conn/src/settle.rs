@@ -3,18 +3,17 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use floodway_base::Token;
+use floodway_base::{Protocol, Refusal, Token};
 use floodway_sys::{Errno, socket};
 
 use crate::acceptor::ip_of;
 use crate::clock::{is_before, ticks};
-use crate::connection::{Input, Marks, Pauses, Pending, State};
+use crate::connection::{Active, Input, Marks, Pauses, Pending, State};
 use crate::driver::Interest;
 use crate::message::Host;
 use crate::reactor::{Owner, Reactor};
 use crate::reason::CloseReason;
-use crate::route::Route;
-use crate::shared::{IdleOverride, control};
+use crate::shared::{Admitted, IdleOverride, control};
 use crate::transport::Transport;
 
 /// How long, and for how many bytes, a closed connection discards input while it waits for the peer's FIN: closing
@@ -32,11 +31,15 @@ pub(crate) struct Drain {
     pub spare_silent_until: u32,
 }
 
-/// Applies a route's socket options to an outgoing connection; accepted ones inherit those of their listener.
-pub(crate) fn configure_socket(fd: BorrowedFd<'_>, route: &Route) -> Result<(), Errno> {
+/// Applies socket options to an outgoing connection; accepted ones inherit those of their listener.
+pub(crate) fn configure_socket(
+    fd: BorrowedFd<'_>,
+    nodelay: bool,
+    keepalive: Option<Duration>,
+) -> Result<(), Errno> {
     if socket::is_tcp(fd)? {
-        socket::set_nodelay(fd, route.nodelay)?;
-        socket::set_keepalive(fd, route.keepalive)?;
+        socket::set_nodelay(fd, nodelay)?;
+        socket::set_keepalive(fd, keepalive)?;
     }
     Ok(())
 }
@@ -149,9 +152,14 @@ impl<H: Host> Reactor<H> {
             active.input.len() == 0 || active.found.is_none() && !active.pauses.any()
         });
         let quiet = active.as_ref().is_none_or(|active| {
-            !active.pauses.any() && !active.pending.any() && !active.held && !active.busy
+            !active.pauses.any()
+                && !active.pending.any()
+                && !active.held
+                && !active.busy
+                && !active.owes()
         }) && flushed
             && delivered;
+        let speaks = self.shared.route(slot.route).protocol.is_some();
         let peer_finished = slot.marks.has(Marks::PEER_FINISHED);
         let shuts = flushed
             && !slot.marks.has(Marks::SHUT)
@@ -181,9 +189,8 @@ impl<H: Host> Reactor<H> {
         if let Some(drain) = self.draining
             && quiet
         {
-            let shared = self.shared.slots.shared(index);
-            let silent = shared.bytes_in.load(std::sync::atomic::Ordering::Relaxed) == 0;
-            let may_wait = silent && is_before(self.now, drain.spare_silent_until);
+            let may_be_asked = self.is_silent(index) || speaks;
+            let may_wait = may_be_asked && is_before(self.now, drain.spare_silent_until);
             if !may_wait && !holds_half_a_frame {
                 self.shared.finish(token);
                 self.begin_close(index, CloseReason::ServerStopping);
@@ -276,12 +283,17 @@ impl<H: Host> Reactor<H> {
         let finished = slot.marks.has(Marks::PEER_FINISHED);
         let receive = match slot.state {
             State::Open => {
-                let backlog = self.shared.route(slot.route).thread_backlog;
+                let route = self.shared.route(slot.route);
+                let backlog = route.thread_backlog;
+                let ahead = route.protocol.as_ref().map(|_| route.high_water as usize);
                 let buffered = slot.marks.has(Marks::BUFFERED);
                 !finished
                     && active.as_ref().is_none_or(|active| {
-                        let full = backlog.is_some_and(|bytes| active.input.len() >= bytes);
-                        !active.pauses.any() && !(active.busy && (buffered || full))
+                        let len = active.input.len();
+                        let full = backlog.is_some_and(|bytes| len >= bytes);
+                        !active.pauses.any()
+                            && !(active.busy && (buffered || full))
+                            && ahead.is_none_or(|bytes| len < bytes)
                     })
             }
             State::Handshaking => {
@@ -334,10 +346,24 @@ impl<H: Host> Reactor<H> {
             self.shared.override_of(index).idle
         };
         match own {
-            IdleOverride::None => self.shared.route(route).idle_timeout.map(ticks),
+            IdleOverride::None => {
+                let route = self.shared.route(route);
+                let timeout = if route.protocol.is_some() && self.is_silent(index) {
+                    route.silence_timeout
+                } else {
+                    route.idle_timeout
+                };
+                timeout.map(ticks)
+            }
             IdleOverride::Never => None,
             IdleOverride::Ticks(ticks) => Some(ticks),
         }
+    }
+
+    /// Whether a connection has never sent a byte.
+    fn is_silent(&self, index: u32) -> bool {
+        let shared = self.shared.slots.shared(index);
+        shared.bytes_in.load(std::sync::atomic::Ordering::Relaxed) == 0
     }
 
     /// The tick at which a connection's state has to be looked at even if nothing happens.
@@ -350,19 +376,25 @@ impl<H: Host> Reactor<H> {
             State::Opening | State::Handshaking | State::Lingering => active?.deadline,
             State::Closed => None,
             State::Open | State::Closing => {
+                let active = active.map(|active| &*active);
                 let flush = match (write, active) {
                     (Some(write), Some(active)) if !active.is_flushed() => {
                         Some(self.now.wrapping_add((write / WRITE_CHECKS).max(1)))
                     }
                     _ => None,
                 };
+                let open = slot.state == State::Open;
+                let rests = active.is_none_or(Active::conversation_rests);
                 let idle = idle
-                    .filter(|_| slot.state == State::Open)
+                    .filter(|_| open && rests)
                     .map(|idle| slot.progress.wrapping_add(idle));
-                match (flush, idle) {
-                    (Some(flush), Some(idle)) if is_before(flush, idle) => Some(flush),
-                    (flush, idle) => idle.or(flush),
-                }
+                let asked = active
+                    .filter(|_| open)
+                    .and_then(|active| active.conversation.as_ref()?.state.deadline());
+                [flush, idle, asked]
+                    .into_iter()
+                    .flatten()
+                    .reduce(|one, other| if is_before(other, one) { other } else { one })
             }
         }
     }
@@ -428,6 +460,18 @@ impl<H: Host> Reactor<H> {
                     }
                 }
                 if slot.state == State::Open
+                    && let Some(active) = &mut active
+                    && let Some(conversation) = &mut active.conversation
+                    && conversation.state.deadline().is_some_and(is_due)
+                    && let Some(refusal) = conversation.state.expire(now)
+                {
+                    return self.refuse(index, &refusal);
+                }
+                let rests = active
+                    .as_ref()
+                    .is_none_or(|active| active.conversation_rests());
+                if slot.state == State::Open
+                    && rests
                     && idle.is_some_and(|idle| is_due(slot.progress.wrapping_add(idle)))
                 {
                     let has_output = active.is_some_and(|active| !active.is_flushed());
@@ -461,9 +505,21 @@ impl<H: Host> Reactor<H> {
                 active.reason = reason;
                 active.input = Input::Empty;
                 active.found = None;
+                active.conversation = None;
                 active.pending.take(Pending::WRITABLE);
             }
             State::Closing | State::Lingering | State::Closed => {}
+        }
+    }
+
+    /// Ends a connection whose protocol demands it, after what it has to say to the peer.
+    pub(crate) fn refuse(&mut self, index: u32, refusal: &Refusal) {
+        if let Some(token) = self.shared.slots.token(index) {
+            let len = refusal.farewell.len();
+            if let Admitted::Yes { .. } = self.shared.admit(token, len) {
+                self.write_copy(token, &refusal.farewell);
+            }
+            self.begin_close(index, CloseReason::Refused(refusal.reason));
         }
     }
 
@@ -522,6 +578,7 @@ impl<H: Host> Reactor<H> {
         active.transport = Transport::Plain;
         active.input = Input::Empty;
         active.found = None;
+        active.conversation = None;
         active.deadline = None;
         active.pending.take(Pending::WRITABLE);
         if was_opening {

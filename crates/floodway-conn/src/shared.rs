@@ -84,7 +84,7 @@ pub struct Shared<H: Host> {
     pub inbox: Inbox<Message<H>, InboxWaker>,
     /// What was counted.
     pub stats: Stats,
-    routes: Box<[OnceLock<Route>]>,
+    routes: Box<[OnceLock<Route<H::Protocol>>]>,
     route_count: AtomicUsize,
     overrides: Mutex<HashMap<u32, Override>>,
     peers: Mutex<PeerTable>,
@@ -129,7 +129,7 @@ impl<H: Host> Shared<H> {
     }
 
     /// Adds a route. None: there are `MAX_ROUTES` already.
-    pub fn add_route(&self, route: Route) -> Option<u16> {
+    pub fn add_route(&self, route: Route<H::Protocol>) -> Option<u16> {
         let number = self.route_count.fetch_add(1, Ordering::Relaxed);
         self.routes.get(number)?.set(route).ok()?;
         u16::try_from(number).ok()
@@ -139,7 +139,7 @@ impl<H: Host> Shared<H> {
     ///
     /// # Panics
     /// When there is none.
-    pub fn route(&self, number: u16) -> &Route {
+    pub fn route(&self, number: u16) -> &Route<H::Protocol> {
         self.routes[usize::from(number)]
             .get()
             .expect("route numbers come from add_route")
@@ -180,7 +180,7 @@ impl<H: Host> Shared<H> {
     }
 
     /// The route of a connection.
-    pub fn route_of(&self, token: Token) -> &Route {
+    pub fn route_of(&self, token: Token) -> &Route<H::Protocol> {
         self.route((self.control(token) >> control::ROUTE_SHIFT) as u16)
     }
 
