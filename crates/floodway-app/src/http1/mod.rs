@@ -34,4 +34,4 @@ pub use date::Date;
 pub use exchange::{Exchange, Fault, Wrapped};
 pub use head::{Head, Headers, Version};
 pub use refusal::simple_response;
-pub use server::{Http1, Message, Next, Request};
+pub use server::{Command, Http1, Message, Next, Request};

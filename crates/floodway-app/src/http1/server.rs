@@ -60,11 +60,27 @@ pub enum Next {
     Close,
 }
 
+/// What the application says about the current request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// See [`Http1::want_body`].
+    WantBody,
+    /// See [`Http1::answer_started`].
+    AnswerStarted,
+    /// See [`Http1::finish`].
+    Finish {
+        /// Whether the answer told the peer that the connection stays.
+        keep_alive: bool,
+    },
+}
+
 /// The state of one connection.
 #[derive(Debug)]
 pub struct Http1 {
     config: Arc<Config>,
     phase: Phase,
+    /// The tick from which the time for the first head counts, until there is one.
+    since: Option<u32>,
     /// What is unread of the body of the current request.
     unread: Unread,
     meter: Meter,
@@ -138,11 +154,13 @@ impl Unread {
 impl Protocol for Http1 {
     type Config = Config;
     type Message = Message;
+    type Command = Command;
 
-    fn new(config: &Arc<Config>) -> Self {
+    fn new(config: &Arc<Config>, since: u32) -> Self {
         Self {
             config: Arc::clone(config),
             phase: Phase::Head(Scan::default(), None),
+            since: Some(since),
             unread: Unread::Length(0),
             meter: Meter::default(),
         }
@@ -156,6 +174,15 @@ impl Protocol for Http1 {
             Phase::Draining(_) => self.drain(input, ended, now),
             Phase::Over => more(input.len()),
         }
+    }
+
+    fn obey(&mut self, command: Command, now: u32) -> bool {
+        match command {
+            Command::WantBody => self.want_body(now),
+            Command::AnswerStarted => self.answer_started(),
+            Command::Finish { keep_alive } => return self.finish(keep_alive, now) == Next::Close,
+        }
+        false
     }
 
     fn deadline(&self) -> Option<u32> {
@@ -252,7 +279,8 @@ impl Http1 {
                 return refuse(left.untold());
             }
             Ok(None) => {
-                deadline.get_or_insert(now.wrapping_add(self.config.head_ticks));
+                let since = self.since.take().unwrap_or(now);
+                deadline.get_or_insert(since.wrapping_add(self.config.head_ticks));
                 return more(0);
             }
             Err(refused) => Err(refused),
@@ -284,6 +312,7 @@ impl Http1 {
             framing,
             keep_alive,
         } = parsed;
+        self.since = None;
         self.unread = match framing {
             Framing::Length(length) => Unread::Length(length),
             Framing::Chunked => Unread::Chunked(Chunked::new()),

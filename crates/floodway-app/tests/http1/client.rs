@@ -73,7 +73,7 @@ pub fn send_to(config: Config, input: impl AsRef<[u8]>) -> Outcome {
 
 #[track_caller]
 fn converse(config: &Arc<Config>, input: &[u8]) -> Outcome {
-    let conversation = check_every_conversation(|| Http1::new(config), input, answer);
+    let conversation = check_every_conversation(|| Http1::new(config, 0), input, answer);
     let status = conversation.refusal.as_ref().map(|refusal| {
         let line = refusal.farewell.get(9..12).unwrap_or(b"0");
         text(line).parse().unwrap()
@@ -133,7 +133,7 @@ fn answer(server: &mut Http1, message: Message, payload: &[u8], log: &mut Transc
 
 /// A server that has got `input`, and what it made of it.
 pub fn give(config: Config, input: &[u8]) -> (Http1, Option<Message>) {
-    let mut server = Http1::new(&Arc::new(config));
+    let mut server = Http1::new(&Arc::new(config), 0);
     let received = server.receive(input, false, 0);
     let message = match received.step {
         Progress::Message(message, _) => Some(message),

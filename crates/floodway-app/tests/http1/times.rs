@@ -27,7 +27,7 @@ fn expired(server: &mut Http1, now: u32) -> Option<String> {
 fn a_head_has_to_be_complete_in_time_from_its_first_byte() {
     for start in [0, u32::MAX - 3] {
         let at = |ticks: u32| start.wrapping_add(ticks);
-        let mut server = Http1::new(&config());
+        let mut server = Http1::new(&config(), 0);
         assert_eq!(server.deadline(), None);
         server.receive(b"", false, start);
         assert!(server.is_at_rest());
@@ -71,7 +71,7 @@ fn a_body_that_is_collected_has_to_come() {
         whole_bodies: true,
         ..(*config()).clone()
     });
-    let mut server = Http1::new(&whole);
+    let mut server = Http1::new(&whole, 0);
     server.receive(POST, false, 0);
     server.receive(&[0; 500], false, 19);
     assert_eq!(server.deadline(), Some(49));
