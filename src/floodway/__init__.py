@@ -20,9 +20,13 @@ from floodway.app.framing import LengthPrefixed as LengthPrefixed
 from floodway.app.framing import Lines as Lines
 from floodway.app.framing import Raw as Raw
 from floodway.app.handler import Handler as Handler
+from floodway.app.message import Headers as Headers
+from floodway.app.message import Request as Request
+from floodway.app.message import Response as Response
 from floodway.app.serve import serve as serve
 from floodway.base.buffer import LinkBuffer as LinkBuffer
 from floodway.base.buffer import View as View
+from floodway.config import ApplicationOptions as ApplicationOptions
 from floodway.config import EngineOptions as EngineOptions
 from floodway.config import ListenerOptions as ListenerOptions
 from floodway.config import ServiceOptions as ServiceOptions
@@ -47,6 +51,7 @@ from floodway.errors import FrameTooLong as FrameTooLong
 from floodway.errors import HandshakeTimeout as HandshakeTimeout
 from floodway.errors import IdleTimeout as IdleTimeout
 from floodway.errors import ListenError as ListenError
+from floodway.errors import ProtocolError as ProtocolError
 from floodway.errors import ServerStopping as ServerStopping
 from floodway.errors import SlowConsumer as SlowConsumer
 from floodway.errors import TLSError as TLSError
@@ -57,6 +62,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ApplicationError",
+    "ApplicationOptions",
     "Balancer",
     "Buffered",
     "ConnectTimeout",
@@ -71,6 +77,7 @@ __all__ = [
     "FrameTooLong",
     "Handler",
     "HandshakeTimeout",
+    "Headers",
     "IdleTimeout",
     "LeastConnections",
     "LengthPrefixed",
@@ -80,9 +87,12 @@ __all__ = [
     "ListenError",
     "ListenerOptions",
     "Newcomer",
+    "ProtocolError",
     "Raw",
     "Reactor",
     "ReactorStats",
+    "Request",
+    "Response",
     "RoundRobin",
     "ServerStopping",
     "ServiceOptions",

@@ -75,6 +75,12 @@ class FrameTooLong(ConnectionClosed):
     reason = "frame_too_long"
 
 
+class ProtocolError(ConnectionClosed):
+    """The peer broke the protocol of its listener, such as HTTP/1.1, or a limit of it; it was told so. Says how."""
+
+    reason = "refused"
+
+
 class ServerStopping(ConnectionClosed):
     """The engine is stopping: idle connections and those still opening end at once, busy ones after its grace time."""
 

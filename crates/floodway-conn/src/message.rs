@@ -33,6 +33,21 @@ pub enum Outgoing<P> {
     Copied(Slice),
     /// Blocks by reference.
     Buffer(LinkBuffer),
+    /// To be copied.
+    Owned(Vec<u8>),
+}
+
+impl<P: Payload> Outgoing<P> {
+    /// Bytes to send.
+    #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Payload(payload) => payload.as_ref().len(),
+            Self::Copied(slice) => slice.len(),
+            Self::Buffer(buffer) => buffer.len(),
+            Self::Owned(bytes) => bytes.len(),
+        }
+    }
 }
 
 /// A request from a thread that does not own the reactor, in its inbox.

@@ -27,11 +27,7 @@ impl<H: Host> Reactor<H> {
         let shared = self.shared.clone();
         for message in shared.inbox.drain() {
             match message {
-                Message::Write(token, pieces) => {
-                    for piece in pieces {
-                        self.write_outgoing(token, piece);
-                    }
-                }
+                Message::Write(token, pieces) => self.write_pieces(token, pieces),
                 Message::Finish(token) => self.finish(token),
                 Message::Close(token, reason) => self.close(token, reason),
                 Message::Abort(token, reason) => self.abort(token, reason),

@@ -617,6 +617,7 @@ impl<H: Host> Reactor<H> {
     /// still opening is given up at once.
     pub fn drain(&mut self, spare: Duration) {
         let until = self.clock.tick().wrapping_add(ticks(spare));
+        self.shared.set_draining();
         self.draining = Some(Drain {
             spare_silent_until: until,
         });

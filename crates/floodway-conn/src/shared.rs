@@ -94,6 +94,7 @@ pub struct Shared<H: Host> {
     writes_dropped: AtomicU64,
     bytes_dropped: AtomicU64,
     stopped: AtomicBool,
+    draining: AtomicBool,
     woken: AtomicBool,
     load: AtomicUsize,
     /// Nanoseconds on the monotonic clock at which the current batch was given to Python; 0 while polling.
@@ -122,6 +123,7 @@ impl<H: Host> Shared<H> {
             writes_dropped: AtomicU64::new(0),
             bytes_dropped: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
             woken: AtomicBool::new(false),
             load: AtomicUsize::new(0),
             busy_since_nanos: AtomicU64::new(0),
@@ -428,6 +430,15 @@ impl<H: Host> Shared<H> {
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         self.inbox.wake();
+    }
+
+    pub(crate) fn set_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether connections are being closed as they become idle.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// Lets a poll return at once, with an empty batch if there is no event.

@@ -75,8 +75,14 @@ impl<H: Host> Reactor<H> {
         }
     }
 
-    /// Queues what another thread wrote; it was admitted there.
-    pub(crate) fn write_outgoing(&mut self, token: Token, outgoing: Outgoing<H::Payload>) {
+    /// Queues pieces that were admitted together.
+    pub fn write_pieces(&mut self, token: Token, pieces: Vec<Outgoing<H::Payload>>) {
+        for piece in pieces {
+            self.write_outgoing(token, piece);
+        }
+    }
+
+    fn write_outgoing(&mut self, token: Token, outgoing: Outgoing<H::Payload>) {
         match outgoing {
             Outgoing::Payload(payload) if payload.as_ref().len() < REFERENCE_BYTES => {
                 self.write_copy(token, payload.as_ref());
@@ -89,6 +95,7 @@ impl<H: Host> Reactor<H> {
                 self.write_buffer(token, buffer);
             }
             Outgoing::Buffer(buffer) => self.write_buffer(token, buffer),
+            Outgoing::Owned(bytes) => self.write_copy(token, &bytes),
         }
     }
 

@@ -70,6 +70,7 @@ pub(crate) fn of_reason(
             ),
         ),
         CloseReason::FrameTooLong(error) => ("FrameTooLong", format!("{peer}: {error}")),
+        CloseReason::Refused(reason) => ("ProtocolError", format!("{peer} was refused: {reason}")),
         CloseReason::ServerStopping => (
             "ServerStopping",
             format!("the engine stopped while {peer} was connected"),

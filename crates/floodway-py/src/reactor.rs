@@ -323,14 +323,7 @@ impl Reactor {
         nodelay: bool,
         serialized: bool,
     ) -> PyResult<u32> {
-        let route = options::route(
-            interest,
-            framing.0.clone(),
-            limits,
-            keepalive,
-            nodelay,
-            serialized,
-        )?;
+        let route = options::route(interest, framing, limits, keepalive, nodelay, serialized)?;
         self.shared.add_route(route).map(base).ok_or_else(|| {
             PyRuntimeError::new_err(format!(
                 "{} has {} routes, the most it can have; share listeners and connectors",

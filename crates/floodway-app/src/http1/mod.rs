@@ -29,7 +29,7 @@ mod scan;
 mod server;
 mod status;
 
-pub use config::Config;
+pub use config::{Config, MAX_HEAD_BYTES, MAX_HEADERS};
 pub use date::Date;
 pub use exchange::{Exchange, Fault, Wrapped};
 pub use head::{Head, Headers, Version};
