@@ -8,6 +8,7 @@ no system call while it is busy, so the pair is left to signals.
 import asyncio
 import signal
 import threading
+from socket import socket
 
 from floodway.conn.reactor import Reactor
 from floodway.conn.selector import ReactorSelector
@@ -16,36 +17,37 @@ from floodway.conn.selector import ReactorSelector
 class ReactorEventLoop(asyncio.SelectorEventLoop):
     """An asyncio event loop on a reactor that somebody else makes and closes. Threads as for every asyncio loop."""
 
+    _csock: socket  # asyncio's own, as the next one
+    _signal_handlers: dict[int, object]
+
     def __init__(self, core: Reactor, selector: ReactorSelector) -> None:
         self._core = core  # first: making the loop wakes it
+        # A signal interrupts epoll, but the portable driver goes on waiting (`portable.rs`).
+        self._needs_wakeup_fd = core.driver != "epoll"
         super().__init__(selector)
 
     def run_forever(self) -> None:
         """Run until `stop` is called. Between two runs the loop may move to another thread."""
-        previous = self._take_signals()
+        takes_signals = self._needs_wakeup_fd and not self.is_closed() and _is_main_thread()
+        # As asyncio's proactor loop does: also without a signal handler of the loop's, for Ctrl-C.
+        previous = signal.set_wakeup_fd(self._csock.fileno()) if takes_signals else -1
         try:
             super().run_forever()
         finally:
-            if previous is not None:
+            if takes_signals and not self._signal_handlers:
                 signal.set_wakeup_fd(previous)
             self._core.release()
 
     def remove_signal_handler(self, sig: int) -> bool:
         """Remove the handler of a signal; returns whether there was one."""
         removed = super().remove_signal_handler(sig)
-        if self.is_running():
-            self._take_signals()
+        if self._needs_wakeup_fd and self.is_running() and _is_main_thread():
+            signal.set_wakeup_fd(self._csock.fileno())  # asyncio has unset it with the last handler
         return removed
 
     def _write_to_self(self) -> None:
         self._core.wake()
 
-    def _take_signals(self) -> int | None:
-        """Have signals end the wait. Returns the wake-up descriptor that was set before; None: nothing to restore.
 
-        A signal interrupts epoll, but the portable driver goes on waiting (`portable.rs`). So it needs the descriptor also
-        while there is no handler of the loop's, for Ctrl-C, as asyncio's proactor loop does.
-        """
-        if self._core.driver == "epoll" or threading.current_thread() is not threading.main_thread():
-            return None
-        return signal.set_wakeup_fd(self._csock.fileno())  # type: ignore[attr-defined,no-any-return] # asyncio's own pair
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

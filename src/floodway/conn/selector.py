@@ -44,6 +44,7 @@ class ReactorSelector(BaseSelector):
         self._on_stop = on_stop
         self._keys: dict[int, SelectorKey] = {}
         self._map = _KeysByFile(self._keys)
+        self._is_closed = False
 
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
         """Wait until a registered file is ready or the reactor had something to do, at most `timeout` seconds.
@@ -95,13 +96,16 @@ class ReactorSelector(BaseSelector):
         return changed
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Watch nothing any more. Of no use afterwards."""
+        self._is_closed = True
         for fd in self._keys:
             self._core.unwatch(fd)
         self._keys.clear()
 
     def get_map(self) -> "Mapping[FileDescriptorLike, SelectorKey]":
-        """What is registered, by file object or descriptor; a live view."""
+        """What is registered, by file object or descriptor; a live view. RuntimeError once closed."""
+        if self._is_closed:
+            raise RuntimeError("this selector is closed; make a new one")
         return self._map
 
     def _watch(self, key: SelectorKey) -> SelectorKey:
