@@ -43,8 +43,8 @@ class EngineOptions:
     stats_interval: float | None = documented(None, "Seconds between two lines of statistics in the log. None: never.")
     event_loop: bool = documented(
         default=False,
-        text="Call handlers from within an asyncio event loop: each reactor that serves runs one, and callbacks can make "
-        "tasks on it.",
+        text="Call handlers from within an asyncio event loop: every reactor that serves runs one, on which callbacks "
+        "can make tasks.",
     )
 
     def __post_init__(self) -> None:
@@ -57,7 +57,8 @@ class EngineOptions:
         _check_seconds("stats_interval", self.stats_interval)
         if self.event_loop and self.threads:
             raise ValueError(
-                f"event_loop and threads={self.threads} exclude each other: worker threads have no event loop; leave one out"
+                f"event_loop and threads={self.threads} exclude each other, since worker threads have no event loop; "
+                "leave one out"
             )
 
 

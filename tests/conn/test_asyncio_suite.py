@@ -19,7 +19,15 @@ SYSTEM = ["test_buffered_proto", "test_sendfile", "test_server", "test_sock_lowl
 SYSTEM += ["test_events", "test_ssl", "test_subprocess", "test_unix_events"]
 # Those that only need some loop.
 OTHER = ["test_base_events", "test_context", "test_eager_task_factory", "test_futures2", "test_locks", "test_queues"]
-OTHER += ["test_runners", "test_staggered", "test_taskgroups", "test_tasks", "test_threads", "test_timeouts", "test_waitfor"]
+OTHER += [
+    "test_runners",
+    "test_staggered",
+    "test_taskgroups",
+    "test_tasks",
+    "test_threads",
+    "test_timeouts",
+    "test_waitfor",
+]
 SLOW = ["test_events", "test_ssl", "test_subprocess", "test_tasks"]
 
 # What is not run, with the reason.
@@ -32,7 +40,9 @@ EXCLUDED = {
 def _cases() -> list[object]:
     both = [(module, driver) for module in ["test_selectors", *SYSTEM] for driver in ("epoll", "portable")]
     cases = both + [(module, "epoll") for module in OTHER]
-    return [pytest.param(*case, marks=[pytest.mark.slow] if case[0] in SLOW else [], id="-".join(case)) for case in cases]
+    return [
+        pytest.param(*case, marks=[pytest.mark.slow] if case[0] in SLOW else [], id="-".join(case)) for case in cases
+    ]
 
 
 @pytest.mark.timeout(SECONDS + 10)

