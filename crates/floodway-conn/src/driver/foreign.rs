@@ -81,3 +81,71 @@ impl Foreign {
         (*current == token && (found.readable || found.writable)).then_some(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READ: Interest = Interest {
+        receive: true,
+        send: false,
+        end: false,
+    };
+
+    fn told(foreign: &Foreign, key: u64, writable: bool, error: bool) -> Option<(bool, bool)> {
+        let ready = ReadyFd {
+            key,
+            readable: true,
+            writable,
+            end: false,
+            error,
+        };
+        foreign
+            .ready(Token::from_bits(key), ready)
+            .map(|ready| (ready.readable, ready.writable))
+    }
+
+    #[test]
+    fn what_is_not_asked_for_is_not_told() {
+        let mut foreign = Foreign::default();
+        let key = foreign.new_key(7);
+        assert!(Foreign::is_key(Token::from_bits(key)));
+        foreign.insert(7, key, READ);
+        assert_eq!(told(&foreign, key, true, true), Some((true, false)));
+        foreign.insert(
+            7,
+            key,
+            Interest {
+                receive: false,
+                send: true,
+                ..READ
+            },
+        );
+        assert_eq!(told(&foreign, key, false, false), None);
+        assert_eq!(told(&foreign, key, false, true), Some((false, true)));
+    }
+
+    #[test]
+    fn an_event_of_an_older_file_of_the_same_number_is_not_told() {
+        let mut foreign = Foreign::default();
+        let old = foreign.new_key(7);
+        foreign.insert(7, old, READ);
+        assert!(foreign.remove(7) && !foreign.remove(7));
+        assert_eq!(told(&foreign, old, false, false), None);
+        let new = foreign.new_key(7);
+        foreign.insert(7, new, READ);
+        assert_eq!(told(&foreign, old, false, false), None);
+        assert_eq!(told(&foreign, new, false, false), Some((true, false)));
+    }
+
+    #[test]
+    fn keys_that_are_used_up_never_meet_those_of_listeners() {
+        let mut foreign = Foreign {
+            generation: u32::MAX - 1,
+            ..Foreign::default()
+        };
+        assert!(Foreign::is_key(Token::from_bits(foreign.new_key(1))));
+        assert!(!Foreign::is_key(Token::new(1, 0)));
+        assert!(!Foreign::is_key(Token::new(1, 3)));
+    }
+}
