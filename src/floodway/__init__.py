@@ -38,6 +38,7 @@ from floodway.conn.balancing import RoundRobin as RoundRobin
 from floodway.conn.connection import Connection as Connection
 from floodway.conn.connection import write_many as write_many
 from floodway.conn.engine import Engine as Engine
+from floodway.conn.event_loop import new_event_loop as new_event_loop
 from floodway.conn.reactor import Reactor as Reactor
 from floodway.conn.stats import EngineStats as EngineStats
 from floodway.conn.stats import ReactorStats as ReactorStats
@@ -103,6 +104,7 @@ __all__ = [
     "View",
     "WorkerStats",
     "WriteTimeout",
+    "new_event_loop",
     "serve",
     "write_many",
 ]

@@ -31,6 +31,7 @@ TICK: Final[float]  # seconds, the precision of every timer
 EVENT_CALL: Final[int]  # target: the function; payload: its arguments
 EVENT_ACCEPTED: Final[int]  # target: the Newcomer; payload: the listener's number
 EVENT_NOTICE: Final[int]  # target: a notice's name; payload: its value, for the log
+EVENT_FOREIGN: Final[int]  # target: a descriptor's number; payload: selectors.EVENT_READ | selectors.EVENT_WRITE
 # Offsets of a route's events from the number that `add_route` returned.
 ROUTE_OPEN: Final[int]  # payload None
 ROUTE_DATA: Final[int]  # payload bytes, a LinkBuffer for Buffered, or what HTTP gives
@@ -212,7 +213,17 @@ class Reactor:  # home: floodway.conn.reactor
         """Wait for events that Python wants, with the interpreter released. None once stopped."""
     def wake(self) -> None: ...
     def stop(self) -> None:
-        """Let the next poll return None. Any thread."""
+        """Let the next poll return None, once. Any thread."""
+    def release(self) -> None:
+        """Let another thread poll from now on. Nothing happens unless the caller is the owner, outside of a poll."""
+    def watch(self, fd: int, read: bool, write: bool) -> None:
+        """Report by EVENT_FOREIGN, once in each batch, when a descriptor that the reactor does not own can be read or
+        written; at an end or error both. Level-triggered. Once more: change what is asked for. OSError: EPERM for a
+        regular file, EEXIST for one of the reactor's own, EBADF; it is not watched then. Owner thread, or any while
+        nobody polls."""
+    def unwatch(self, fd: int) -> bool:
+        """Report this descriptor no more, and return whether it was watched. It may be closed by now; but where a
+        duplicate of it is left, it has to be called before. Threads as `watch`; does nothing in a forked child."""
     def add_route(
         self, *, interest: int, framing: Framing, limits: Limits, keepalive: int | None, nodelay: bool, serialized: bool
     ) -> int:

@@ -41,6 +41,11 @@ class EngineOptions:
         1.0, "Seconds a reactor may be busy with one batch before its Python stack is logged. None: never."
     )
     stats_interval: float | None = documented(None, "Seconds between two lines of statistics in the log. None: never.")
+    event_loop: bool = documented(
+        default=False,
+        text="Call handlers from within an asyncio event loop: every reactor that serves runs one, on which callbacks "
+        "can make tasks.",
+    )
 
     def __post_init__(self) -> None:
         _check_count("main_reactors", self.main_reactors, least=1)
@@ -50,6 +55,11 @@ class EngineOptions:
             raise ValueError(f'driver is {self.driver!r}; write "auto", "epoll" or "portable"')
         _check_seconds("watchdog", self.watchdog)
         _check_seconds("stats_interval", self.stats_interval)
+        if self.event_loop and self.threads:
+            raise ValueError(
+                f"event_loop and threads={self.threads} exclude each other, since worker threads have no event loop; "
+                "leave one out"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +162,7 @@ class EngineFields(TypedDict, total=False):
     driver: Literal["auto", "epoll", "portable"]
     watchdog: float | None
     stats_interval: float | None
+    event_loop: bool
 
 
 class ListenerFields(TypedDict, total=False):

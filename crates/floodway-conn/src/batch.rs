@@ -11,6 +11,7 @@ use floodway_base::{LinkBuffer, Protocol, Token};
 
 use crate::acceptor::Newcomer;
 use crate::connection::{Active, Closed, Input, Marks, Pauses, Pending, State};
+use crate::driver::ForeignReady;
 use crate::message::Host;
 use crate::notice::Notice;
 use crate::reactor::Reactor;
@@ -31,6 +32,8 @@ pub enum Event<'a, H: Host> {
     },
     /// Log this.
     Notice(Notice),
+    /// A descriptor that is not the reactor's is ready.
+    Foreign(ForeignReady),
     /// A connection is open.
     Open {
         /// The connection.
@@ -110,7 +113,7 @@ impl<H: Host> Reactor<H> {
     /// The next event of the running batch; None at its end.
     pub fn next_event(&mut self) -> Option<Event<'_, H>> {
         if self.events_left == 0 {
-            return None;
+            return self.next_foreign();
         }
         self.events_left -= 1;
         self.events_given += 1;
@@ -189,7 +192,7 @@ impl<H: Host> Reactor<H> {
             });
         }
         self.events_given -= 1;
-        None
+        self.next_foreign()
     }
 
     /// What a connection has next, and whether it may have more.
@@ -256,6 +259,7 @@ impl<H: Host> Reactor<H> {
     /// Ends the running batch: what was not consumed is kept, and comes in the next one.
     pub(crate) fn end_batch(&mut self) {
         self.events_left = 0;
+        self.foreign_ready.clear(); // the next wait tells them again
         if self.connections_left > 0
             && let Some(interrupted) = self.ready.pop_front()
         {

@@ -19,6 +19,7 @@ mod batch;
 mod clock;
 mod connection;
 pub mod driver;
+mod foreign;
 mod handshakes;
 mod message;
 mod notice;

@@ -24,7 +24,8 @@ use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::connection::{Active, Input, Marks, Slot, State};
 use crate::driver::{
-    self, Completion, Driver, DriverKind, DriverLimits, Interest, Sockets, Target, Waited,
+    self, Completion, Driver, DriverKind, DriverLimits, ForeignReady, Interest, Sockets, Target,
+    Waited,
 };
 use crate::handshakes::Handshakes;
 use crate::message::Host;
@@ -207,6 +208,8 @@ pub struct Reactor<H: Host> {
     pub(crate) calls: VecDeque<H::Call>,
     pub(crate) newcomers: VecDeque<(Newcomer, u32)>,
     pub(crate) notices: Notices,
+    /// Descriptors of others that the last wait found ready.
+    pub(crate) foreign_ready: VecDeque<ForeignReady>,
     pub(crate) wheel: TimerWheel<Owner>,
     /// Calls to make later. The serial tells a timer from its successor under the same number.
     pub(crate) timers: Slab<(u32, Option<TimerId>, H::Call)>,
@@ -278,6 +281,7 @@ impl<H: Host> Reactor<H> {
             calls: VecDeque::new(),
             newcomers: VecDeque::new(),
             notices: Notices::default(),
+            foreign_ready: VecDeque::new(),
             wheel: TimerWheel::new(now),
             timers: Slab::new(),
             timer_serial: 0,
@@ -329,7 +333,7 @@ impl<H: Host> Reactor<H> {
             self.take_messages();
             self.run_timers();
             self.settle_touched();
-            if self.shared.is_stopped() {
+            if self.shared.take_stop() {
                 break Polled::Stopped;
             }
             let may_block = !self.has_events()
@@ -384,6 +388,7 @@ impl<H: Host> Reactor<H> {
             || !self.calls.is_empty()
             || !self.newcomers.is_empty()
             || !self.notices.is_empty()
+            || !self.foreign_ready.is_empty()
     }
 
     fn wait_time(&self, deadline: Option<Instant>) -> Option<Duration> {
@@ -445,6 +450,7 @@ impl<H: Host> Reactor<H> {
                 count,
                 lost,
             } => self.on_taken_over(listener, count, lost),
+            Completion::Foreign(ready) => self.foreign_ready.push_back(ready),
         }
     }
 

@@ -426,7 +426,7 @@ impl<H: Host> Shared<H> {
         self.load.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Lets the next poll end the loop.
+    /// Lets the next poll end the loop, once.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         self.inbox.wake();
@@ -451,8 +451,9 @@ impl<H: Host> Shared<H> {
         self.woken.swap(false, Ordering::SeqCst)
     }
 
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::SeqCst)
+    pub(crate) fn take_stop(&self) -> bool {
+        // The load is for every wait, the exchange for the last one.
+        self.stopped.load(Ordering::SeqCst) && self.stopped.swap(false, Ordering::SeqCst)
     }
 
     /// When the current batch was given to Python, in nanoseconds of the monotonic clock; None while polling.

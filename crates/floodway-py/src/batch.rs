@@ -19,6 +19,10 @@ use crate::request::Request;
 pub(crate) const EVENT_CALL: u32 = 0;
 pub(crate) const EVENT_ACCEPTED: u32 = 1;
 pub(crate) const EVENT_NOTICE: u32 = 2;
+pub(crate) const EVENT_FOREIGN: u32 = 3;
+/// What can be done with a foreign descriptor, as Python's `selectors` names it.
+pub(crate) const FOREIGN_READ: u32 = 1;
+pub(crate) const FOREIGN_WRITE: u32 = 2;
 /// The first number of the first route.
 pub(crate) const FIRST_ROUTE: u32 = 4;
 
@@ -137,6 +141,14 @@ impl Batch {
                     drop(core);
                     let (name, value) = describe(py, notice)?;
                     return Ok(Some((EVENT_NOTICE, name, value)));
+                }
+                Some(Event::Foreign(ready)) => {
+                    drop(core);
+                    let mut mask = if ready.readable { FOREIGN_READ } else { 0 };
+                    mask |= if ready.writable { FOREIGN_WRITE } else { 0 };
+                    let fd = ready.fd.into_pyobject(py)?.into_any().unbind();
+                    let mask = mask.into_pyobject(py)?.into_any().unbind();
+                    return Ok(Some((EVENT_FOREIGN, fd, mask)));
                 }
                 Some(Event::Call(call)) => match due(py, call, &mut core) {
                     Some((function, arguments)) => {

@@ -64,6 +64,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("EVENT_CALL", batch::EVENT_CALL)?;
     module.add("EVENT_ACCEPTED", batch::EVENT_ACCEPTED)?;
     module.add("EVENT_NOTICE", batch::EVENT_NOTICE)?;
+    module.add("EVENT_FOREIGN", batch::EVENT_FOREIGN)?;
     module.add("ROUTE_OPEN", options::ROUTE_OPEN)?;
     module.add("ROUTE_DATA", options::ROUTE_DATA)?;
     module.add("ROUTE_WRITABLE", options::ROUTE_WRITABLE)?;
