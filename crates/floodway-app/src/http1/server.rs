@@ -114,21 +114,21 @@ impl Unread {
         }
     }
 
-    /// Reads at most `room` bytes of payload; `take` gets them in pieces. Says how many bytes of input that were.
+    /// See [`Chunked::decode`].
     fn read(
         &mut self,
         input: &[u8],
         room: usize,
         max_body: Option<u64>,
         mut take: impl FnMut(&[u8]),
-    ) -> Result<usize, Refused> {
+    ) -> (usize, Result<(), Refused>) {
         match self {
             Self::Length(left) => {
                 let most = usize::try_from(*left).unwrap_or(usize::MAX);
                 let count = input.len().min(most).min(room);
                 *left -= count as u64;
                 take(&input[..count]);
-                Ok(count)
+                (count, Ok(()))
             }
             Self::Chunked(chunks) => chunks.decode(input, room, max_body, take),
         }
@@ -333,13 +333,12 @@ impl Http1 {
             let read = chunks.decode(rest, MAX_MESSAGE_BYTES, self.config.max_body, |piece| {
                 body.extend_from_slice(piece);
             });
-            if let Ok(count) = read
-                && chunks.is_done()
-            {
+            if chunks.is_done() {
+                let count = read.0;
                 self.unread = Unread::Chunked(chunks);
                 return end + count..end + count;
             }
-            body.clear(); // a malformed one is refused when it is read
+            body.clear(); // one that is malformed is refused when it is wanted
         }
         end..end
     }
@@ -376,7 +375,7 @@ impl Http1 {
             .read(ready, usize::MAX, self.config.max_body, |piece| {
                 body.extend_from_slice(piece);
             });
-        let consumed = match self.metered(read, now) {
+        let consumed = match self.check(read, now) {
             Ok(count) => from + count,
             Err(refused) => return refuse(self.refusal(refused)),
         };
@@ -393,13 +392,16 @@ impl Http1 {
         more(consumed)
     }
 
-    /// Judges how fast it came, unless nothing did or it was the last.
-    fn metered(&mut self, read: Result<usize, Refused>, now: u32) -> Result<usize, Refused> {
-        let count = read?;
+    /// Judges how fast it came, unless nothing did or it was the last; passes on what else is wrong.
+    fn check(
+        &mut self,
+        (count, read): (usize, Result<(), Refused>),
+        now: u32,
+    ) -> Result<usize, Refused> {
         if count > 0 && !self.unread.is_done() {
             self.meter.progress(count, now, &self.config)?;
         }
-        Ok(count)
+        read.map(|()| count)
     }
 
     fn receive_body(&mut self, input: &[u8], ended: bool, now: u32) -> Received<Message> {
@@ -423,12 +425,13 @@ impl Http1 {
                     }
                 });
             let is_done = self.unread.is_done();
-            consumed = match self.metered(read, now) {
+            let has_some = !bytes.is_empty() || !is_chunked && read.0 > 0;
+            // What came before a mistake is delivered first, wherever the input was cut.
+            let read = if has_some { (read.0, Ok(())) } else { read };
+            consumed = match self.check(read, now) {
                 Ok(count) => count,
-                // What came before the mistake is not delivered: nobody can use a part of such a body.
                 Err(refused) => return refuse(self.refusal(refused)),
             };
-            let has_some = !bytes.is_empty() || !is_chunked && consumed > 0;
             if has_some || is_done {
                 self.stop_wanting();
                 let payload = if is_chunked { 0..0 } else { 0..consumed };
@@ -484,7 +487,7 @@ impl Http1 {
                 count += piece.len();
             });
         *allowed -= count as u64;
-        let consumed = match self.metered(read, now) {
+        let consumed = match self.check(read, now) {
             Ok(consumed) => consumed,
             Err(refused) => return refuse(refused.untold()),
         };

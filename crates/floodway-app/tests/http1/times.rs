@@ -53,7 +53,7 @@ fn a_body_that_is_waited_for_has_to_come() {
     let mut server = asked((*config()).clone(), POST);
     server.want_body(100);
     assert_eq!(server.deadline(), Some(130));
-    server.receive(b"some", false, 120);
+    server.receive(b"some", false, 110);
     assert_eq!(server.deadline(), None);
     server.want_body(1_000);
     assert_eq!(expired(&mut server, 1_029), None);
@@ -89,7 +89,7 @@ fn a_body_that_drips_is_refused_also_if_the_application_asks_for_every_drop() {
             Progress::Refuse(refusal) => break refusal,
             step => assert!(matches!(step, Progress::Message(..)), "{step:?}"),
         }
-        assert!(now < 100);
+        assert!(now < 10_000);
         now += 1_000; // the application's own time does not count
     };
     assert_eq!(now, 3 * 1_005 + 5);
