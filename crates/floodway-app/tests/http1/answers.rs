@@ -400,7 +400,7 @@ proptest! {
         let body = pieces.concat();
         let length = body.len().to_string();
         let headers = [("x", "1"), ("content-length", length.as_str())];
-        let headers = &headers[..1 + usize::from(is_announced)];
+        let headers = &headers[..=usize::from(is_announced)];
         let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
         let known = is_known.then_some(body.len() as u64);
         let (out, exchange) = answer(request, status, headers, known, &pieces);

@@ -50,13 +50,20 @@ fn header() -> impl Strategy<Value = String> {
     ]
 }
 
+fn chunk(payload: &str, extension: &str) -> String {
+    format!("{:x}{extension}\r\n{payload}\r\n", payload.len())
+}
+
+/// The strings that `part` makes, in a row.
+fn several(part: impl Strategy<Value = String>, most: usize) -> impl Strategy<Value = String> {
+    vec(part, 0..most).prop_map(|parts| parts.concat())
+}
+
 fn body() -> impl Strategy<Value = String> {
+    let chunks = several("[a-z\r\n]{1,9}".prop_map(|payload| chunk(&payload, "")), 4);
     prop_oneof![
         4 => Just(String::new()),
-        4 => vec("[a-z\r\n]{1,9}", 0..4).prop_map(|pieces| {
-            let chunks = pieces.iter().map(|piece| format!("{:x}\r\n{piece}\r\n", piece.len()));
-            chunks.collect::<String>() + "0\r\n\r\n"
-        }),
+        4 => chunks.prop_map(|chunks| chunks + "0\r\n\r\n"),
         1 => "[0-9a-f]{1,2}\r\n[a-z]{0,9}",
         1 => "[0-3a;\r\n]{0,12}",
         2 => "[a-z]{0,20}",
@@ -64,34 +71,27 @@ fn body() -> impl Strategy<Value = String> {
 }
 
 fn request() -> impl Strategy<Value = String> {
-    let lines = vec((header(), line_end()), 0..5);
-    (request_line(), line_end(), lines, line_end(), body()).prop_map(
-        |(line, end, headers, last, body)| {
-            let headers: String = headers
-                .iter()
-                .map(|(header, end)| format!("{header}{end}"))
-                .collect();
-            format!("{line}{end}{headers}{last}{body}")
-        },
+    let line = (header(), line_end()).prop_map(|(header, end)| header + end);
+    (
+        request_line(),
+        line_end(),
+        several(line, 5),
+        line_end(),
+        body(),
     )
+        .prop_map(|(first, end, headers, last, body)| format!("{first}{end}{headers}{last}{body}"))
 }
 
 /// A request that is right, with the body it has.
 fn valid() -> impl Strategy<Value = (String, Vec<u8>)> {
-    let extra = vec("[A-Za-z-]{1,9}: [ -~]{0,20}", 0..4).prop_map(|lines| {
-        lines
-            .into_iter()
-            .map(|line| format!("x{line}\r\n"))
-            .collect::<String>()
-    });
-    (extra, vec("[a-z\r\n]{1,30}", 0..5), any::<bool>()).prop_map(|(extra, pieces, is_chunked)| {
+    let line = "[A-Za-z-]{1,9}: [ -~]{0,20}".prop_map(|line| format!("x{line}\r\n"));
+    let pieces = vec("[a-z\r\n]{1,30}", 0..5);
+    (several(line, 4), pieces, any::<bool>()).prop_map(|(extra, pieces, is_chunked)| {
         let body = pieces.concat();
         let head = format!("POST /x HTTP/1.1\r\nhost: a\r\n{extra}");
         let whole = if is_chunked {
-            let chunks = pieces
-                .iter()
-                .map(|piece| format!("{:X};e\r\n{piece}\r\n", piece.len()));
-            let chunks: String = chunks.collect();
+            let chunks: Vec<_> = pieces.iter().map(|piece| chunk(piece, ";e")).collect();
+            let chunks = chunks.concat();
             format!("{head}transfer-encoding: chunked\r\n\r\n{chunks}0\r\nt: u\r\n\r\n")
         } else {
             format!("{head}content-length: {}\r\n\r\n{body}", body.len())
