@@ -62,15 +62,15 @@ impl Chunked {
         self.place == Place::End
     }
 
-    /// Reads what there is, up to the body's end and to `room` bytes of payload, which `take` gets in pieces; says how many
-    /// bytes were read.
+    /// Reads what there is, up to the body's end, to `room` bytes of payload, which `take` gets in pieces, and to a byte that
+    /// cannot stand where it stands. Says how many bytes were read, and what is wrong with the next: so it is found again.
     pub(super) fn decode(
         &mut self,
         input: &[u8],
         mut room: usize,
         max_body: Option<u64>,
         mut take: impl FnMut(&[u8]),
-    ) -> Result<usize, Refused> {
+    ) -> (usize, Result<(), Refused>) {
         let mut at = 0;
         while let Some(&byte) = input.get(at) {
             match self.place {
@@ -91,12 +91,16 @@ impl Chunked {
                     }
                 }
                 _ => {
-                    self.place = self.step(byte, max_body)?;
+                    let mut next = *self;
+                    match next.step(byte, max_body) {
+                        Ok(place) => *self = Self { place, ..next },
+                        Err(refused) => return (at, Err(refused)),
+                    }
                     at += 1;
                 }
             }
         }
-        Ok(at)
+        (at, Ok(()))
     }
 
     /// Where the byte behind `byte` belongs, which is not payload.

@@ -23,7 +23,7 @@ pub struct Config {
     pub max_headers: usize,
     /// Most bytes of a target; more are refused with 414.
     pub max_target_bytes: usize,
-    /// Time from a head's first byte to its last; a slower one is refused with 408.
+    /// Time from a head's first byte, of the first one from the connection's beginning, to its last; then 408.
     pub head_ticks: u32,
     /// Time without a byte of a body that is waited for; then 408.
     pub body_ticks: u32,

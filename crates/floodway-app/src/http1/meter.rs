@@ -15,6 +15,14 @@ pub(super) struct Meter {
 }
 
 impl Meter {
+    /// One for a body that is waited for from now on.
+    pub(super) fn starting(now: u32) -> Self {
+        Self {
+            since: now,
+            ..Self::default()
+        }
+    }
+
     /// The waiting begins, or goes on.
     pub(super) fn wait(&mut self, now: u32) {
         self.since = now;

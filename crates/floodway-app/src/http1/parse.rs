@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 
 use memchr::{memchr, memchr2, memchr3};
 
+use super::chunked::BODY_TOO_LONG;
 use super::config::{Config, MAX_HEADERS};
 use super::framing::{Facts, Framing};
 use super::head::{ENTRY_BYTES, Head, Span, Version, entry};
@@ -55,6 +56,11 @@ pub(super) fn parse(bytes: &[u8], config: &Config) -> Result<Parsed, Refused> {
         copy.extend_from_slice(&entry(name, span(header.value)));
     }
     let framing = facts.framing(version)?;
+    if let (Framing::Length(length), Some(most)) = (framing, config.max_body)
+        && length > most
+    {
+        return Err(BODY_TOO_LONG);
+    }
     let mut head = Head {
         bytes: copy.into_boxed_slice(),
         table: bytes.len() as u16,

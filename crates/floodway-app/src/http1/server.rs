@@ -1,93 +1,32 @@
 //! The reading side of a connection: [`Http1`].
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use floodway_base::{Progress, Protocol, Received, Refusal};
+use floodway_base::{Protocol, Received, Refusal};
 
-use super::chunked::{BODY_TOO_LONG, Chunked};
 use super::config::Config;
 use super::exchange::Exchange;
-use super::framing::Framing;
-use super::head::Head;
+use super::message::{Command, Message, Next, Request};
 use super::meter::Meter;
-use super::parse::{Parsed, parse};
+use super::receive::more;
 use super::refusal::Refused;
 use super::scan::Scan;
-
-/// Most bytes of a chunked body in one message.
-const MAX_MESSAGE_BYTES: usize = 64 << 10;
-
-/// What the application gets.
-#[derive(Debug)]
-pub enum Message {
-    /// A request. Its payload is the body if that lies whole in the input; see [`Request::body`] for the other case.
-    Request(Box<Request>),
-    /// More of the body that was asked for by [`Http1::want_body`]: the payload, or `bytes` if it came in chunks.
-    Body {
-        /// What came in chunks.
-        bytes: Vec<u8>,
-        /// Whether this is not all.
-        more: bool,
-    },
-    /// With whole bodies only, before the request: the peer waits for `HTTP/1.1 100 Continue` ([`Exchange::CONTINUE`]), which
-    /// is to be sent to it, and the body to be collected.
-    Continue,
-    /// Without whole bodies only, and once: the peer has finished. What it sent before has been delivered, or (if the body was
-    /// not complete) as much of it as was asked for.
-    Left,
-}
-
-/// A request.
-#[derive(Debug)]
-pub struct Request {
-    /// Method, target and headers.
-    pub head: Head,
-    /// The body if it was collected or came in chunks; otherwise it is the message's payload.
-    pub body: Vec<u8>,
-    /// Whether a body follows, on demand.
-    pub more: bool,
-    /// How it is answered.
-    pub exchange: Exchange,
-}
-
-/// What the connection is to do after an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Look for the next request.
-    Keep,
-    /// Close once the answer has been flushed.
-    Close,
-}
-
-/// What the application says about the current request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// See [`Http1::want_body`].
-    WantBody,
-    /// See [`Http1::answer_started`].
-    AnswerStarted,
-    /// See [`Http1::finish`].
-    Finish {
-        /// Whether the answer told the peer that the connection stays.
-        keep_alive: bool,
-    },
-}
+use super::unread::Unread;
 
 /// The state of one connection.
 #[derive(Debug)]
 pub struct Http1 {
-    config: Arc<Config>,
-    phase: Phase,
+    pub(super) config: Arc<Config>,
+    pub(super) phase: Phase,
     /// The tick from which the time for the first head counts, until there is one.
-    since: Option<u32>,
+    pub(super) since: Option<u32>,
     /// What is unread of the body of the current request.
-    unread: Unread,
-    meter: Meter,
+    pub(super) unread: Unread,
+    pub(super) meter: Meter,
 }
 
 #[derive(Debug)]
-enum Phase {
+pub(super) enum Phase {
     /// Between requests, or in a head; then with the tick at which it has to be complete.
     Head(Scan, Option<u32>),
     /// A request whose body is being collected.
@@ -105,48 +44,25 @@ enum Phase {
     clippy::struct_excessive_bools,
     reason = "facts that do not depend on each other"
 )]
-struct Answering {
+pub(super) struct Answering {
     /// The application wants more of the body.
-    wants: bool,
+    pub(super) wants: bool,
     /// It has begun to answer.
-    has_started: bool,
-    has_left: bool,
-    keep_alive: bool,
+    pub(super) has_started: bool,
+    pub(super) has_left: bool,
+    pub(super) keep_alive: bool,
     /// The peer waits for a 100 that nobody had a reason to send.
     awaits_continue: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Unread {
-    Length(u64),
-    Chunked(Chunked),
-}
-
-impl Unread {
-    fn is_done(&self) -> bool {
-        match self {
-            Self::Length(left) => *left == 0,
-            Self::Chunked(chunks) => chunks.is_done(),
-        }
-    }
-
-    /// Reads at most `room` bytes of payload; `take` gets them in pieces. Says how many bytes of input that were.
-    fn read(
-        &mut self,
-        input: &[u8],
-        room: usize,
-        max_body: Option<u64>,
-        mut take: impl FnMut(&[u8]),
-    ) -> Result<usize, Refused> {
-        match self {
-            Self::Length(left) => {
-                let most = usize::try_from(*left).unwrap_or(usize::MAX);
-                let count = input.len().min(most).min(room);
-                *left -= count as u64;
-                take(&input[..count]);
-                Ok(count)
-            }
-            Self::Chunked(chunks) => chunks.decode(input, room, max_body, take),
+impl Answering {
+    pub(super) fn new(exchange: &Exchange) -> Self {
+        Self {
+            wants: false,
+            has_started: false,
+            has_left: false,
+            keep_alive: exchange.keep_alive(),
+            awaits_continue: exchange.expects_continue,
         }
     }
 }
@@ -257,322 +173,8 @@ impl Http1 {
             self.phase = Phase::Head(Scan::default(), None);
         } else {
             self.phase = Phase::Draining(allowed);
-            self.meter = Meter::default();
-            self.meter.wait(now);
+            self.meter = Meter::starting(now);
         }
         Next::Keep
-    }
-
-    fn receive_head(&mut self, input: &[u8], ended: bool, now: u32) -> Received<Message> {
-        let Phase::Head(scan, deadline) = &mut self.phase else {
-            return more(0);
-        };
-        if input.is_empty() {
-            return more(0);
-        }
-        let found = match scan.find(input, &self.config) {
-            Ok(Some((start, end))) => {
-                parse(&input[start..end], &self.config).map(|head| (head, end))
-            }
-            Ok(None) if ended => {
-                let left = Refused::bad("the peer left within the request's head");
-                return refuse(left.untold());
-            }
-            Ok(None) => {
-                let since = self.since.take().unwrap_or(now);
-                deadline.get_or_insert(since.wrapping_add(self.config.head_ticks));
-                return more(0);
-            }
-            Err(refused) => Err(refused),
-        };
-        match found.and_then(|(parsed, end)| Ok((self.check_length(parsed)?, end))) {
-            Ok((parsed, end)) => self.begin(parsed, input, end, ended, now),
-            Err(refused) => refuse(self.refusal(refused)),
-        }
-    }
-
-    fn check_length(&self, parsed: Parsed) -> Result<Parsed, Refused> {
-        match (parsed.framing, self.config.max_body) {
-            (Framing::Length(length), Some(most)) if length > most => Err(BODY_TOO_LONG),
-            _ => Ok(parsed),
-        }
-    }
-
-    /// A head has been read, which ends at `end`.
-    fn begin(
-        &mut self,
-        parsed: Parsed,
-        input: &[u8],
-        end: usize,
-        ended: bool,
-        now: u32,
-    ) -> Received<Message> {
-        let Parsed {
-            head,
-            framing,
-            keep_alive,
-        } = parsed;
-        self.since = None;
-        self.unread = match framing {
-            Framing::Length(length) => Unread::Length(length),
-            Framing::Chunked => Unread::Chunked(Chunked::new()),
-        };
-        let rest = &input[end..];
-        let mut body = Vec::new();
-        let mut payload = end..end;
-        match framing {
-            Framing::Length(length) if rest.len() as u64 >= length => {
-                self.unread = Unread::Length(0);
-                payload.end += length as usize;
-            }
-            Framing::Length(_) => {}
-            Framing::Chunked => payload = self.read_whole(rest, &mut body, end),
-        }
-        let is_whole = self.unread.is_done();
-        let expects_continue = head.expects_continue() && !is_whole && rest.is_empty();
-        let is_asked_later = expects_continue && !self.config.whole_bodies;
-        let exchange = Exchange::new(&self.config, &head, keep_alive, is_asked_later);
-        let request = Box::new(Request {
-            head,
-            body,
-            more: !is_whole,
-            exchange,
-        });
-        if is_whole || !self.config.whole_bodies {
-            return self.deliver(request, payload.end, payload);
-        }
-        self.phase = Phase::Collecting(request);
-        self.meter = Meter::default();
-        self.meter.wait(now);
-        if expects_continue && !ended {
-            return Received {
-                consumed: end,
-                step: Progress::Message(Message::Continue, 0..0),
-            };
-        }
-        self.collect(input, ended, now, end)
-    }
-
-    /// Reads a chunked body into `body` if all of it is there; otherwise nothing: it may not be wanted. Returns an empty range
-    /// behind what was read, which begins at `end`.
-    fn read_whole(&mut self, rest: &[u8], body: &mut Vec<u8>, end: usize) -> Range<usize> {
-        // Unless something follows already, a body that is all there ends like that.
-        if rest.ends_with(b"\r\n\r\n") {
-            let mut chunks = Chunked::new();
-            let read = chunks.decode(rest, MAX_MESSAGE_BYTES, self.config.max_body, |piece| {
-                body.extend_from_slice(piece);
-            });
-            if let Ok(count) = read
-                && chunks.is_done()
-            {
-                self.unread = Unread::Chunked(chunks);
-                return end + count..end + count;
-            }
-            body.clear(); // a malformed one is refused when it is read
-        }
-        end..end
-    }
-
-    fn deliver(
-        &mut self,
-        request: Box<Request>,
-        consumed: usize,
-        payload: Range<usize>,
-    ) -> Received<Message> {
-        self.phase = Phase::Answering(Answering {
-            wants: false,
-            has_started: false,
-            has_left: false,
-            keep_alive: request.exchange.keep_alive(),
-            awaits_continue: request.exchange.expects_continue,
-        });
-        self.meter = Meter::default();
-        Received {
-            consumed,
-            step: Progress::Message(Message::Request(request), payload),
-        }
-    }
-
-    /// Adds to the request's body what stands behind `from` in the input.
-    fn collect(&mut self, input: &[u8], ended: bool, now: u32, from: usize) -> Received<Message> {
-        let Phase::Collecting(request) = &mut self.phase else {
-            return more(from);
-        };
-        let body = &mut request.body;
-        let ready = &input[from..];
-        let read = self
-            .unread
-            .read(ready, usize::MAX, self.config.max_body, |piece| {
-                body.extend_from_slice(piece);
-            });
-        let consumed = match self.metered(read, now) {
-            Ok(count) => from + count,
-            Err(refused) => return refuse(self.refusal(refused)),
-        };
-        if self.unread.is_done() {
-            let phase = std::mem::replace(&mut self.phase, Phase::Over);
-            if let Phase::Collecting(mut request) = phase {
-                request.more = false;
-                return self.deliver(request, consumed, consumed..consumed);
-            }
-        }
-        if ended {
-            return refuse(Refused::bad("the peer left within the request's body").untold());
-        }
-        more(consumed)
-    }
-
-    /// Judges how fast it came, unless nothing did or it was the last.
-    fn metered(&mut self, read: Result<usize, Refused>, now: u32) -> Result<usize, Refused> {
-        let count = read?;
-        if count > 0 && !self.unread.is_done() {
-            self.meter.progress(count, now, &self.config)?;
-        }
-        Ok(count)
-    }
-
-    fn receive_body(&mut self, input: &[u8], ended: bool, now: u32) -> Received<Message> {
-        let Phase::Answering(answering) = &mut self.phase else {
-            return more(0);
-        };
-        let mut consumed = 0;
-        if answering.wants {
-            let is_chunked = matches!(self.unread, Unread::Chunked(_));
-            let room = if is_chunked {
-                MAX_MESSAGE_BYTES
-            } else {
-                usize::MAX
-            };
-            let mut bytes = Vec::new();
-            let read = self
-                .unread
-                .read(input, room, self.config.max_body, |piece| {
-                    if is_chunked {
-                        bytes.extend_from_slice(piece);
-                    }
-                });
-            let is_done = self.unread.is_done();
-            consumed = match self.metered(read, now) {
-                Ok(count) => count,
-                // What came before the mistake is not delivered: nobody can use a part of such a body.
-                Err(refused) => return refuse(self.refusal(refused)),
-            };
-            let has_some = !bytes.is_empty() || !is_chunked && consumed > 0;
-            if has_some || is_done {
-                self.stop_wanting();
-                let payload = if is_chunked { 0..0 } else { 0..consumed };
-                let more = !is_done;
-                return Received {
-                    consumed,
-                    step: Progress::Message(Message::Body { bytes, more }, payload),
-                };
-            }
-        }
-        self.receive_nothing(input, ended, consumed)
-    }
-
-    fn stop_wanting(&mut self) {
-        if let Phase::Answering(answering) = &mut self.phase {
-            answering.wants = false;
-        }
-    }
-
-    /// The application cannot get any of the input now.
-    fn receive_nothing(
-        &mut self,
-        input: &[u8],
-        ended: bool,
-        mut consumed: usize,
-    ) -> Received<Message> {
-        if let Phase::Answering(answering) = &mut self.phase {
-            if !answering.keep_alive && self.unread.is_done() {
-                consumed = input.len(); // no request follows one that ends the connection
-            }
-            let can_leave = !self.config.whole_bodies && !answering.has_left;
-            if ended && can_leave && (self.unread.is_done() || answering.wants) {
-                answering.has_left = true;
-                answering.wants = false;
-                return Received {
-                    consumed,
-                    step: Progress::Message(Message::Left, 0..0),
-                };
-            }
-        }
-        more(consumed)
-    }
-
-    fn drain(&mut self, input: &[u8], ended: bool, now: u32) -> Received<Message> {
-        let Phase::Draining(allowed) = &mut self.phase else {
-            return more(0);
-        };
-        let mut count = 0;
-        let room = usize::try_from(*allowed).unwrap_or(usize::MAX);
-        let read = self
-            .unread
-            .read(input, room, self.config.max_body, |piece| {
-                count += piece.len();
-            });
-        *allowed -= count as u64;
-        let consumed = match self.metered(read, now) {
-            Ok(consumed) => consumed,
-            Err(refused) => return refuse(refused.untold()),
-        };
-        if self.unread.is_done() {
-            self.phase = Phase::Head(Scan::default(), None);
-            let next = self.receive_head(&input[consumed..], ended, now);
-            return behind(consumed, next);
-        }
-        if consumed < input.len() {
-            return refuse(
-                Refused::bad("the unread rest of the request's body is too long").untold(),
-            );
-        }
-        if ended {
-            return refuse(Refused::bad("the peer left within the request's body").untold());
-        }
-        more(consumed)
-    }
-
-    /// The end of the connection, and of this: with a word to the peer unless it would stand within an answer.
-    fn refusal(&mut self, refused: Refused) -> Refusal {
-        let is_heard = match &self.phase {
-            Phase::Head(..) | Phase::Collecting(_) => true,
-            Phase::Answering(answering) => !answering.has_started,
-            Phase::Draining(_) | Phase::Over => false,
-        };
-        self.phase = Phase::Over;
-        if is_heard {
-            refused.told()
-        } else {
-            refused.untold()
-        }
-    }
-}
-
-fn more(consumed: usize) -> Received<Message> {
-    Received {
-        consumed,
-        step: Progress::More,
-    }
-}
-
-fn refuse(refusal: Refusal) -> Received<Message> {
-    Received {
-        consumed: 0,
-        step: Progress::Refuse(refusal),
-    }
-}
-
-/// What was found in the input behind its first `offset` bytes.
-fn behind(offset: usize, found: Received<Message>) -> Received<Message> {
-    let step = match found.step {
-        Progress::Message(message, payload) => {
-            Progress::Message(message, payload.start + offset..payload.end + offset)
-        }
-        step => step,
-    };
-    Received {
-        consumed: found.consumed + offset,
-        step,
     }
 }

@@ -67,7 +67,7 @@ fn one_empty_line_may_come_before_a_request() {
     assert_eq!(accepted(format!("\r\n{}", with(""))).requests.len(), 1);
     refused(400, format!("\r\n\r\n{}", with("")));
     refused(400, format!("\n{}", with("")));
-    refused(400, format!("\rGET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    refused(400, "\rGET / HTTP/1.1\r\nHost: a\r\n\r\n");
 }
 
 #[test]
