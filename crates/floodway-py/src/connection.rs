@@ -310,14 +310,14 @@ impl Connection {
 
     /// The peer's address as `socket` shapes it: (host, port), (host, port, flow, scope), or a path.
     #[getter]
-    fn peer(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn peer(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         address::to_python(slf.py(), &Self::describe(slf).peer)
     }
 
     /// Our address, in the same shape. From another thread than the reactor's it is known once the connection is closed;
     /// until then the reactor is asked, which waits for the callback that it is in.
     #[getter]
-    fn local(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn local(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         let this = slf.get();
         let reactor = this.reactor.get();
         let local = if reactor.shared.is_live(this.token) {

@@ -13,6 +13,7 @@ compile_error!("Floodway runs on Linux, macOS and the BSDs; on Windows use WSL 2
 
 mod address;
 mod admission;
+mod asgi;
 mod batch;
 #[allow(
     unsafe_code,
@@ -71,6 +72,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("ROUTE_CLOSE", options::ROUTE_CLOSE)?;
     module.add("ROUTE_EVENTS", options::ROUTE_EVENTS)?;
     module.add_class::<admission::Admission>()?;
+    module.add_class::<asgi::AsgiContext>()?;
+    module.add_class::<asgi::AsgiExchange>()?;
     module.add_class::<batch::Batch>()?;
     module.add_class::<clock::FakeClock>()?;
     module.add_class::<connection::Connection>()?;

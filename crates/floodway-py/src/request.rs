@@ -94,6 +94,94 @@ impl Request {
             .map_err(fault)
     }
 
+    pub(crate) fn more(&self) -> bool {
+        self.more
+    }
+
+    pub(crate) fn is_started(&self) -> bool {
+        self.exchange.started()
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.exchange.finished()
+    }
+
+    /// See `_read`.
+    pub(crate) fn read(&mut self, py: Python<'_>) -> PyResult<()> {
+        if let Some(word) = self.exchange.continues() {
+            let connection = self.connection.bind(py).get();
+            connection.send_owned(py, vec![Outgoing::Owned(word.to_vec())])?;
+        }
+        self.tell(py, Command::WantBody);
+        Ok(())
+    }
+
+    /// See `_respond`.
+    pub(crate) fn respond(
+        &mut self,
+        py: Python<'_>,
+        status: u16,
+        headers: &Bound<'_, PyAny>,
+        body: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let body = piece(body)?;
+        let content = body.as_bytes();
+        let mut out = Vec::with_capacity(256 + content.len().min(REFERENCE_BYTES));
+        self.begin(py, &mut out, status, headers, Some(content.len() as u64))?;
+        let wrapped = self.exchange.body(content.len(), false).map_err(fault)?;
+        let body = if wrapped.send {
+            body
+        } else {
+            PyBytes::new(py, b"")
+        };
+        let roomy = self.send(py, out, &body, wrapped.suffix)?;
+        self.finish(py);
+        Ok(roomy)
+    }
+
+    /// See `_start`.
+    pub(crate) fn start(
+        &mut self,
+        py: Python<'_>,
+        status: u16,
+        headers: &Bound<'_, PyAny>,
+        length: Option<u64>,
+    ) -> PyResult<bool> {
+        let mut out = Vec::with_capacity(256);
+        self.begin(py, &mut out, status, headers, length)?;
+        self.tell(py, Command::AnswerStarted);
+        let connection = self.connection.bind(py).get();
+        connection.send_owned(py, vec![Outgoing::Owned(out)])
+    }
+
+    /// See `_send`.
+    pub(crate) fn send_piece(
+        &mut self,
+        py: Python<'_>,
+        content: &Bound<'_, PyAny>,
+        more: bool,
+    ) -> PyResult<bool> {
+        let content = piece(content)?;
+        let wrapped = self
+            .exchange
+            .body(content.as_bytes().len(), more)
+            .map_err(fault)?;
+        let roomy = if wrapped.send {
+            self.send(py, wrapped.prefix().to_vec(), &content, wrapped.suffix)?
+        } else {
+            true
+        };
+        if !more {
+            self.finish(py);
+        }
+        Ok(roomy)
+    }
+
+    fn finish(&self, py: Python<'_>) {
+        let keep_alive = self.exchange.keep_alive();
+        self.tell(py, Command::Finish { keep_alive });
+    }
+
     fn tell(&self, py: Python<'_>, command: Command) {
         self.connection.bind(py).get().command(command);
     }
@@ -128,13 +216,13 @@ impl Request {
 impl Request {
     /// The connection that it came on.
     #[getter]
-    fn connection(&self, py: Python<'_>) -> Py<Connection> {
+    pub(crate) fn connection(&self, py: Python<'_>) -> Py<Connection> {
         self.connection.clone_ref(py)
     }
 
     /// The method, such as "GET".
     #[getter]
-    fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    pub(crate) fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         match self.head.method() {
             b"GET" => pyo3::intern!(py, "GET").clone(),
             b"POST" => pyo3::intern!(py, "POST").clone(),
@@ -150,7 +238,7 @@ impl Request {
 
     /// The path, percent-decoded as UTF-8, such as "/items/a b"; what is no UTF-8 becomes U+FFFD.
     #[getter]
-    fn path<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    pub(crate) fn path<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         let path = self.head.path();
         if path.is_ascii() && !path.contains(&b'%') {
             return latin1(py, path);
@@ -166,7 +254,7 @@ impl Request {
 
     /// "https" where TLS protects the connection, else "http".
     #[getter]
-    fn scheme<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    pub(crate) fn scheme<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         if self.connection.bind(py).get().is_secure() {
             pyo3::intern!(py, "https").clone()
         } else {
@@ -182,13 +270,13 @@ impl Request {
 
     /// The path without the query, percent-encoded as it was sent, such as "/items/a%20b".
     #[getter]
-    fn raw_path<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+    pub(crate) fn raw_path<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.head.path())
     }
 
     /// The same as bytes.
     #[getter]
-    fn raw_query<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+    pub(crate) fn raw_query<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.head.query())
     }
 
@@ -200,7 +288,7 @@ impl Request {
 
     /// "1.1" or "1.0".
     #[getter]
-    fn http_version<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    pub(crate) fn http_version<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         match self.head.version() {
             Version::Http11 => pyo3::intern!(py, "1.1").clone(),
             Version::Http10 => pyo3::intern!(py, "1.0").clone(),
@@ -224,7 +312,7 @@ impl Request {
 
     /// The body, as far as it came with the request: all of it, unless `_more`.
     #[getter]
-    fn body(&self, py: Python<'_>) -> Py<PyBytes> {
+    pub(crate) fn body(&self, py: Python<'_>) -> Py<PyBytes> {
         self.body.clone_ref(py)
     }
 
@@ -248,12 +336,7 @@ impl Request {
 
     /// Ask for more of the body: it comes as the connection's next data, (bytes, whether more follows).
     fn _read(&mut self, py: Python<'_>) -> PyResult<()> {
-        if let Some(word) = self.exchange.continues() {
-            let connection = self.connection.bind(py).get();
-            connection.send_owned(py, vec![Outgoing::Owned(word.to_vec())])?;
-        }
-        self.tell(py, Command::WantBody);
-        Ok(())
+        self.read(py)
     }
 
     /// Answer at once. Headers are pairs of bytes or str. Raises ValueError for what no HTTP message can carry, and
@@ -263,18 +346,9 @@ impl Request {
         py: Python<'_>,
         status: u16,
         headers: &Bound<'_, PyAny>,
-        body: &Bound<'_, PyBytes>,
-    ) -> PyResult<()> {
-        let content = body.as_bytes();
-        let mut out = Vec::with_capacity(256 + content.len().min(REFERENCE_BYTES));
-        self.begin(py, &mut out, status, headers, Some(content.len() as u64))?;
-        let wrapped = self.exchange.body(content.len(), false).map_err(fault)?;
-        let nothing = PyBytes::new(py, b"");
-        let piece = if wrapped.send { body } else { &nothing };
-        self.send(py, out, piece, wrapped.suffix)?;
-        let keep_alive = self.exchange.keep_alive();
-        self.tell(py, Command::Finish { keep_alive });
-        Ok(())
+        body: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        self.respond(py, status, headers, body)
     }
 
     /// Begin an answer whose body follows by `_send`. `length`: of the body, if it is known.
@@ -286,33 +360,12 @@ impl Request {
         headers: &Bound<'_, PyAny>,
         length: Option<u64>,
     ) -> PyResult<bool> {
-        let mut out = Vec::with_capacity(256);
-        self.begin(py, &mut out, status, headers, length)?;
-        self.tell(py, Command::AnswerStarted);
-        let connection = self.connection.bind(py).get();
-        connection.send_owned(py, vec![Outgoing::Owned(out)])
+        self.start(py, status, headers, length)
     }
 
     /// Send a piece of the body; `more` False: the last. Returns False when more than `high_water` bytes are pending.
     fn _send(&mut self, py: Python<'_>, piece: &Bound<'_, PyAny>, more: bool) -> PyResult<bool> {
-        let piece = match piece.cast_exact::<PyBytes>() {
-            Ok(bytes) => bytes.clone(),
-            Err(_) => PyBytes::new(py, &octets(piece)?),
-        };
-        let wrapped = match self.exchange.body(piece.as_bytes().len(), more) {
-            Ok(wrapped) => wrapped,
-            Err(error) => return Err(fault(error)),
-        };
-        let roomy = if wrapped.send {
-            self.send(py, wrapped.prefix().to_vec(), &piece, wrapped.suffix)?
-        } else {
-            true
-        };
-        if !more {
-            let keep_alive = self.exchange.keep_alive();
-            self.tell(py, Command::Finish { keep_alive });
-        }
-        Ok(roomy)
+        self.send_piece(py, piece, more)
     }
 
     fn __repr__(&self) -> String {
@@ -379,6 +432,17 @@ impl<'py> Octets<'py> {
             Ok(bytes) => Ok(Self::Bytes(bytes.clone())),
             Err(_) => octets(value).map(Self::Copied),
         }
+    }
+}
+
+/// A piece of a body as bytes.
+fn piece<'py>(content: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    match content.cast_exact::<PyBytes>() {
+        Ok(bytes) => Ok(bytes.clone()),
+        Err(_) if content.is_instance_of::<PyString>() => Err(PyTypeError::new_err(
+            "a body is made of bytes, not str; encode text with .encode()",
+        )),
+        Err(_) => octets(content).map(|bytes| PyBytes::new(content.py(), &bytes)),
     }
 }
 
