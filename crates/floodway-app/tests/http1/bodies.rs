@@ -248,6 +248,18 @@ fn a_peer_that_leaves_is_reported_or_refused() {
 }
 
 #[test]
+fn nothing_follows_a_body_that_was_cut_off() {
+    let mut server = asked(
+        Config::default(),
+        post("Content-Length: 5\r\n", "").as_bytes(),
+    );
+    server.want_body(0);
+    let received = server.receive(b"", true, 0);
+    assert!(matches!(received.step, Progress::Message(Message::Left, _)));
+    assert_eq!(finish(&mut server), Next::Close);
+}
+
+#[test]
 fn a_peer_that_leaves_while_it_is_answered_is_reported_once() {
     let mut server = asked(Config::default(), post("", "").as_bytes());
     assert!(matches!(
