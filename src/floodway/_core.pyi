@@ -3,7 +3,7 @@
 Every class is imported in exactly one Python module, its home; everyone else imports it from there.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
 from socket import socket
 from typing import Any, Final, Literal, Self, TypeAlias, final
@@ -23,15 +23,18 @@ MAX_OUTPUT_CEILING: Final[int]  # bytes, of `max_output` and of a single write
 READ_CHUNK_CEILING: Final[int]  # bytes
 MAX_BATCH_CEILING: Final[int]  # events
 MAX_READY_CEILING: Final[int]  # descriptors
+MAX_HEAD_CEILING: Final[int]  # bytes
+MAX_HEADERS_CEILING: Final[int]
 TICK: Final[float]  # seconds, the precision of every timer
 
 # Event kinds that do not belong to a connection (home: floodway.conn.reactor).
 EVENT_CALL: Final[int]  # target: the function; payload: its arguments
 EVENT_ACCEPTED: Final[int]  # target: the Newcomer; payload: the listener's number
 EVENT_NOTICE: Final[int]  # target: a notice's name; payload: its value, for the log
+EVENT_FOREIGN: Final[int]  # target: a descriptor's number; payload: selectors.EVENT_READ | selectors.EVENT_WRITE
 # Offsets of a route's events from the number that `add_route` returned.
 ROUTE_OPEN: Final[int]  # payload None
-ROUTE_DATA: Final[int]  # payload bytes, or a LinkBuffer for Buffered
+ROUTE_DATA: Final[int]  # payload bytes, a LinkBuffer for Buffered, or what HTTP gives
 ROUTE_WRITABLE: Final[int]  # payload None
 ROUTE_CLOSE: Final[int]  # payload None or the exception
 ROUTE_EVENTS: Final[int]  # how many numbers a route takes
@@ -76,6 +79,8 @@ class Framing:  # home: floodway.app.framing
     ) -> Framing: ...
     @staticmethod
     def buffered() -> Framing: ...
+    @staticmethod
+    def http1(*, whole_bodies: bool, server: bytes | None) -> Framing: ...
 
 @final
 class Newcomer:  # home: floodway.conn.balancing
@@ -84,6 +89,69 @@ class Newcomer:  # home: floodway.conn.balancing
     def fd(self) -> int: ...
     @property
     def peer(self) -> Address: ...
+
+@final
+class Request:  # home: floodway.app.message
+    """One HTTP request. It belongs to whoever answers it: one thread at a time."""
+    @property
+    def connection(self) -> Connection: ...
+    @property
+    def method(self) -> str:
+        """Such as "GET"."""
+    @property
+    def target(self) -> str:
+        """As it was sent, such as "/items/a%20b?page=2"."""
+    @property
+    def path(self) -> str:
+        """Without the query, percent-decoded as UTF-8, such as "/items/a b"."""
+    @property
+    def raw_path(self) -> bytes:
+        """Without the query, as it was sent."""
+    @property
+    def query(self) -> str:
+        """Without the question mark, as it was sent; empty if there is none."""
+    @property
+    def raw_query(self) -> bytes: ...
+    @property
+    def authority(self) -> str | None:
+        """The host that an absolute target names, which goes before the header; None without one."""
+    @property
+    def http_version(self) -> Literal["1.1", "1.0"]: ...
+    @property
+    def scheme(self) -> Literal["http", "https"]: ...
+    @property
+    def peer(self) -> Address | None:
+        """The client's address, as `Connection.peer`."""
+    @property
+    def headers(self) -> Headers: ...
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """Names in lower case, in the order in which they came."""
+    @property
+    def body(self) -> bytes:
+        """All of it, unless it is streamed."""
+    @property
+    def _more(self) -> bool: ...
+    @property
+    def _started(self) -> bool: ...
+    @property
+    def _finished(self) -> bool: ...
+    def _read(self) -> None: ...
+    def _respond(self, status: int, headers: Iterable[tuple[str | bytes, str | bytes]], body: bytes) -> None: ...
+    def _start(
+        self, status: int, headers: Iterable[tuple[str | bytes, str | bytes]], length: int | None = None
+    ) -> bool: ...
+    def _send(self, piece: Buffer, more: bool) -> bool: ...
+
+@final
+class Headers(Mapping[str, str]):  # home: floodway.app.message
+    """A request's headers: a mapping from names, in any case, to text. Several values of a name are joined by commas."""
+    def __getitem__(self, name: str) -> str: ...
+    def __contains__(self, name: object) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+    def get_all(self, name: str) -> list[str]:
+        """Every value of a header, in the order in which they came; empty if there is none."""
 
 @final
 class Seats:  # home: floodway.conn.dispatcher
@@ -145,7 +213,17 @@ class Reactor:  # home: floodway.conn.reactor
         """Wait for events that Python wants, with the interpreter released. None once stopped."""
     def wake(self) -> None: ...
     def stop(self) -> None:
-        """Let the next poll return None. Any thread."""
+        """Let the next poll return None, once. Any thread."""
+    def release(self) -> None:
+        """Let another thread poll from now on. Nothing happens unless the caller is the owner, outside of a poll."""
+    def watch(self, fd: int, read: bool, write: bool) -> None:
+        """Report by EVENT_FOREIGN, once in each batch, when a descriptor that the reactor does not own can be read or
+        written; at an end or error both. Level-triggered. Once more: change what is asked for. OSError: EPERM for a
+        regular file, EEXIST for one of the reactor's own, EBADF; it is not watched then. Owner thread, or any while
+        nobody polls."""
+    def unwatch(self, fd: int) -> bool:
+        """Report this descriptor no more, and return whether it was watched. It may be closed by now; but where a
+        duplicate of it is left, it has to be called before. Threads as `watch`; does nothing in a forked child."""
     def add_route(
         self, *, interest: int, framing: Framing, limits: Limits, keepalive: int | None, nodelay: bool, serialized: bool
     ) -> int:

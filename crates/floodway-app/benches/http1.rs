@@ -54,7 +54,7 @@ fn bench(c: &mut Criterion) {
         ("chunked", CHUNKED),
     ] {
         group.throughput(Throughput::Elements(1));
-        let mut server = Http1::new(&config);
+        let mut server = Http1::new(&config, 0);
         let mut out = Vec::with_capacity(1 << 10);
         group.bench_function(name, |b| {
             b.iter(|| exchange(&mut server, black_box(input), &mut out, &date));

@@ -54,7 +54,7 @@ pub use link_buffer::{LinkBuffer, Reservation};
 pub use owner_cell::{AlreadyOwned, OwnerCell, OwnerRef};
 pub use pool::BlockPool;
 pub use protocol::{Progress, Protocol, Received, Refusal};
-pub use session::{Agreed, Session, SessionError};
+pub use session::{Agreed, Session, SessionError, Sessions};
 pub use slab::Slab;
 pub use slots::{SharedSlot, SlotTable, Token};
 pub use timer_wheel::{TimerId, TimerWheel};

@@ -19,13 +19,19 @@ pub trait Protocol: Send + fmt::Debug + Sized + 'static {
     type Config: Send + Sync + fmt::Debug;
     /// What the application gets.
     type Message: Send + fmt::Debug;
+    /// What the application says.
+    type Command: Send + fmt::Debug;
 
-    /// The state of a connection on which nothing has happened, or nothing since the last exchange.
-    fn new(config: &Arc<Self::Config>) -> Self;
+    /// The state of a connection on which nothing has happened, or nothing since the last exchange. `since`: the tick from
+    /// which the peer's time for its next message counts.
+    fn new(config: &Arc<Self::Config>, since: u32) -> Self;
 
     /// Looks for the next message at the front of `input`: what the last call has not consumed, and what came since.
     /// `ended`: the peer has finished, nothing follows.
     fn receive(&mut self, input: &[u8], ended: bool, now: u32) -> Received<Self::Message>;
+
+    /// Does what the application says. Returns whether the connection ends once its output is flushed.
+    fn obey(&mut self, command: Self::Command, now: u32) -> bool;
 
     /// The tick at which `expire` is to be called, if nothing happens before.
     fn deadline(&self) -> Option<u32>;

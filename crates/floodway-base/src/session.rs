@@ -37,6 +37,15 @@ pub trait Session: Send + fmt::Debug {
     fn agreed(&self) -> Option<Agreed<'_>>;
 }
 
+/// Where the connections of a listener or connector get their sessions from.
+pub trait Sessions: Send + Sync + fmt::Debug {
+    /// A session for a new connection. What it wants sent first, if it begins the handshake, goes to `out`.
+    ///
+    /// # Errors
+    /// The configuration does not allow any.
+    fn begin(&self, out: &mut Vec<u8>) -> Result<Box<dyn Session>, SessionError>;
+}
+
 /// What a handshake has agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreed<'a> {

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use floodway_app::http1::Command;
 use floodway_base::{Token, limits};
 use floodway_conn::{
     Admitted, CloseReason, Closed, Framing as NativeFraming, Message, Outgoing, OutputPolicy,
@@ -204,6 +205,45 @@ impl Connection {
             reactor.post(Message::Write(self.token, pieces));
         }
         Ok(roomy)
+    }
+
+    /// Judges and queues what was made here for this connection. Returns whether there is room for more.
+    pub(crate) fn send_owned(
+        &self,
+        py: Python<'_>,
+        pieces: Vec<Outgoing<BytesPayload>>,
+    ) -> PyResult<bool> {
+        let reactor = self.reactor.get();
+        let core = reactor.core_here();
+        let len = pieces.iter().map(Outgoing::len).sum();
+        if !self.admit(py, len)? {
+            return Ok(false);
+        }
+        match core {
+            Some(mut core) => core.write_pieces(self.token, pieces),
+            None => reactor.post(Message::Write(self.token, pieces)),
+        }
+        Ok(reactor.shared.pending(self.token) <= self.high_water())
+    }
+
+    /// Tells the protocol what the application says.
+    pub(crate) fn command(&self, command: Command) {
+        let token = self.token;
+        self.ask(
+            |core| core.command(token, command),
+            || Message::Command(token, command),
+        );
+    }
+
+    /// Whether TLS protects it.
+    pub(crate) fn is_secure(&self) -> bool {
+        let shared = &self.reactor.get().shared;
+        shared.route_of(self.token).sessions.is_some()
+    }
+
+    /// Whether the engine is stopping: an answer is the last one.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.reactor.get().shared.is_draining()
     }
 
     fn high_water(&self) -> u32 {
@@ -465,14 +505,20 @@ impl Connection {
         let why = match reason {
             None => CloseReason::Closed,
             Some(reason) => {
-                if matches!(reactor.shared.state(token), State::Opening | State::Open) {
+                if matches!(
+                    reactor.shared.state(token),
+                    State::Opening | State::Handshaking | State::Open
+                ) {
                     reactor.note_failure(py, token, errors::closed_for(py, reason)?);
                 }
                 CloseReason::Host
             }
         };
         reactor.shared.finish(token);
-        self.ask(|core| core.close(token, why), || Message::Close(token, why));
+        match reactor.core_here() {
+            Some(mut core) => core.close(token, why),
+            None => reactor.post(Message::Close(token, why)),
+        }
         Ok(())
     }
 

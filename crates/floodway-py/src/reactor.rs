@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use floodway_base::{OwnerCell, OwnerRef, Token, limits};
 use floodway_conn::driver::DriverKind;
 use floodway_conn::{Clock, CloseReason, Delivery, Message, Polled, Shared, Source};
-use floodway_sys::socket;
+use floodway_sys::{Errno, socket};
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -302,12 +302,49 @@ impl Reactor {
         }
     }
 
+    /// Report by EVENT_FOREIGN when a descriptor that the reactor does not own can be read or written. Once more: change
+    /// what is asked for. Owner thread, or any while nobody polls.
+    fn watch(&self, fd: i32, read: bool, write: bool) -> PyResult<()> {
+        if !read && !write {
+            return Err(PyValueError::new_err(format!(
+                "nothing to watch fd {fd} for; pass read=True or write=True, or call unwatch"
+            )));
+        }
+        if fd < 0 {
+            return Err(errors::system_error(Errno::BADF));
+        }
+        self.with_core(|core| {
+            // SAFETY: not -1. Used during this call only, for its number and for system calls that check it.
+            let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+            core.watch(borrowed, read, write)
+        })?
+        .map_err(errors::system_error)
+    }
+
+    /// Report this descriptor no more, and return whether it was watched. It may be closed by now. Owner thread, or any
+    /// while nobody polls. In a forked child it does nothing: what is watched there is the parent's.
+    fn unwatch(&self, fd: i32) -> PyResult<bool> {
+        if fd < 0 || self.pid != std::process::id() {
+            return Ok(false);
+        }
+        self.with_core(|core| {
+            // SAFETY: as in `watch`.
+            let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+            core.unwatch(borrowed)
+        })
+    }
+
+    /// Let another thread poll from now on. Nothing happens unless the caller is the owner, outside of a poll.
+    fn release(&self) {
+        self.core.release_owner();
+    }
+
     /// Let a poll return at once. Any thread.
     fn wake(&self) {
         self.shared.wake();
     }
 
-    /// Let the next poll return None. Any thread.
+    /// Let the next poll return None, once. Any thread.
     fn stop(&self) {
         self.shared.stop();
     }
@@ -323,14 +360,7 @@ impl Reactor {
         nodelay: bool,
         serialized: bool,
     ) -> PyResult<u32> {
-        let route = options::route(
-            interest,
-            framing.0.clone(),
-            limits,
-            keepalive,
-            nodelay,
-            serialized,
-        )?;
+        let route = options::route(interest, framing, limits, keepalive, nodelay, serialized)?;
         self.shared.add_route(route).map(base).ok_or_else(|| {
             PyRuntimeError::new_err(format!(
                 "{} has {} routes, the most it can have; share listeners and connectors",
@@ -586,10 +616,8 @@ fn unknown(name: &str, value: &str, known: &str) -> PyErr {
 /// Ends a connection because of Python, on whatever thread.
 pub(crate) fn abort(reactor: &Reactor, token: Token, reason: CloseReason) {
     reactor.shared.finish(token);
-    let done = reactor
-        .core_here()
-        .map(|mut core| core.abort(token, reason));
-    if done.is_none() {
-        reactor.post(Message::Abort(token, reason));
+    match reactor.core_here() {
+        Some(mut core) => core.abort(token, reason),
+        None => reactor.post(Message::Abort(token, reason)),
     }
 }

@@ -15,6 +15,7 @@ from typing import Final, Literal, TypeAlias
 from floodway._core import (
     EVENT_ACCEPTED,
     EVENT_CALL,
+    EVENT_FOREIGN,
     EVENT_NOTICE,
     ROUTE_CLOSE,
     ROUTE_DATA,
@@ -30,6 +31,7 @@ from floodway.limits import Limits
 __all__ = [
     "EVENT_ACCEPTED",
     "EVENT_CALL",
+    "EVENT_FOREIGN",
     "EVENT_NOTICE",
     "ROUTE_CLOSE",
     "ROUTE_DATA",
@@ -54,7 +56,7 @@ Source: TypeAlias = Literal["listening", "shared", "channel"]
 """What a socket to accept on is: a listening one; one on which other processes accept too; or an end on which
 another process hands over what it accepts."""
 
-FIRST_ROUTE: Final = max(EVENT_CALL, EVENT_ACCEPTED, EVENT_NOTICE) + 1
+FIRST_ROUTE: Final = max(EVENT_CALL, EVENT_ACCEPTED, EVENT_NOTICE, EVENT_FOREIGN) + 1
 
 
 def make_reactor(name: str, driver: Driver, limits: Limits, admission: Admission) -> Reactor:

@@ -24,6 +24,7 @@ class Reactors:
         balancer: Balancer,
         failures: Failures,
         destinations: Destinations | None,
+        sub_reactor: type[SubReactor] = SubReactor,
     ) -> None:
         self._lock = threading.Lock()  # routes are added one at a time
         self.pool: WorkerPool | None = WorkerPool("floodway-worker", model.threads) if model.threads else None
@@ -33,7 +34,7 @@ class Reactors:
         if destinations is not None:
             self.accepting = [Dispatcher(make(name), destinations, balancer, failures) for name in mains]
         else:
-            self.owning += [SubReactor(make(name), failures, self.pool) for name in _owner_names(model)]
+            self.owning += [sub_reactor(make(name), failures, self.pool) for name in _owner_names(model)]
             if model.sub_reactors:
                 self.accepting = [MainReactor(make(name), self.owning, balancer, failures) for name in mains]
         everyone = [*self.owning] if self.accepting is self.owning else [*self.owning, *self.accepting]

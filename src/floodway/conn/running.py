@@ -16,6 +16,7 @@ from floodway.conn.reactor import Admission, make_reactor
 from floodway.conn.reactors import Reactors
 from floodway.conn.shutdown import Shutdown
 from floodway.conn.stats import EngineStats, total_of
+from floodway.conn.sub_reactor import SubReactor
 from floodway.limits import Limits
 
 logger: Final = logging.getLogger(__name__)
@@ -84,8 +85,18 @@ def build(
         balancer,
         failures,
         place.destinations,
+        _sub_reactor(options),
     )
     work = model if place.destinations is None else "accepting for the workers"
     logger.info("%s; connections: %s", work, "no limit" if maximum is None else f"at most {maximum}")
     shutdown = Shutdown(reactors, admission)
     return Running(model=model, admission=admission, reactors=reactors, shutdown=shutdown)
+
+
+def _sub_reactor(options: EngineOptions) -> type[SubReactor]:
+    """What serves connections."""
+    if not options.event_loop:
+        return SubReactor
+    from floodway.conn.loop_reactor import LoopReactor  # asyncio takes longer to import than all of Floodway
+
+    return LoopReactor

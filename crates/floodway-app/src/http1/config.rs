@@ -4,6 +4,11 @@ use floodway_base::limits::TICK_MILLIS;
 
 const SECOND: u32 = 1_000 / TICK_MILLIS;
 
+/// The most that `max_head_bytes` may be: a head's parts are found by numbers of 16 bits.
+pub const MAX_HEAD_BYTES: usize = 65_535;
+/// The most that `max_headers` may be.
+pub const MAX_HEADERS: usize = 256;
+
 /// Limits and ways of one listener. Times are in ticks of [`TICK_MILLIS`].
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -12,13 +17,13 @@ pub struct Config {
     /// Whether a request is delivered only when its body is complete. Otherwise it is delivered with its head, and the body
     /// on demand unless all of it has come with the head.
     pub whole_bodies: bool,
-    /// Most bytes of a head; more is refused with 431. At most 65,535.
+    /// Most bytes of a head; more is refused with 431. At most [`MAX_HEAD_BYTES`].
     pub max_head_bytes: usize,
-    /// Most header lines; more are refused with 431. At most 256.
+    /// Most header lines; more are refused with 431. At most [`MAX_HEADERS`].
     pub max_headers: usize,
     /// Most bytes of a target; more are refused with 414.
     pub max_target_bytes: usize,
-    /// Time from a head's first byte to its last; a slower one is refused with 408.
+    /// Time from a head's first byte, of the first one from the connection's beginning, to its last; then 408.
     pub head_ticks: u32,
     /// Time without a byte of a body that is waited for; then 408.
     pub body_ticks: u32,

@@ -38,6 +38,20 @@ pub struct Request {
     pub exchange: Exchange,
 }
 
+/// What the application says about the current request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// See [`Http1::want_body`](super::Http1::want_body).
+    WantBody,
+    /// See [`Http1::answer_started`](super::Http1::answer_started).
+    AnswerStarted,
+    /// See [`Http1::finish`](super::Http1::finish).
+    Finish {
+        /// Whether the answer told the peer that the connection stays.
+        keep_alive: bool,
+    },
+}
+
 /// What the connection is to do after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {

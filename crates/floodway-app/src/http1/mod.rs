@@ -34,12 +34,12 @@ mod status;
 mod unread;
 mod wrapped;
 
-pub use config::Config;
+pub use config::{Config, MAX_HEAD_BYTES, MAX_HEADERS};
 pub use date::Date;
 pub use exchange::Exchange;
 pub use fault::Fault;
 pub use head::{Head, Headers, Version};
-pub use message::{Message, Next, Request};
+pub use message::{Command, Message, Next, Request};
 pub use refusal::simple_response;
 pub use server::Http1;
 pub use wrapped::Wrapped;

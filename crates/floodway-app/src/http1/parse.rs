@@ -5,14 +5,11 @@ use std::mem::MaybeUninit;
 use memchr::{memchr, memchr2, memchr3};
 
 use super::chunked::BODY_TOO_LONG;
-use super::config::Config;
+use super::config::{Config, MAX_HEADERS};
 use super::framing::{Facts, Framing};
 use super::head::{ENTRY_BYTES, Head, Span, Version, entry};
 use super::octets;
 use super::refusal::Refused;
-
-/// Most headers that any configuration can allow.
-const MAX_HEADERS: usize = 256;
 
 /// A head, and what it says about what follows it.
 #[derive(Debug)]

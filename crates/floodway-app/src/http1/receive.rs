@@ -39,7 +39,8 @@ impl Http1 {
             Ok(Some(found)) => found,
             Ok(None) if ended => return self.end(LEFT_IN_HEAD),
             Ok(None) => {
-                deadline.get_or_insert(now.wrapping_add(self.config.head_ticks));
+                let since = self.since.take().unwrap_or(now);
+                deadline.get_or_insert(since.wrapping_add(self.config.head_ticks));
                 return more(0);
             }
             Err(refused) => return self.refuse(refused),
@@ -59,6 +60,7 @@ impl Http1 {
         ended: bool,
         now: u32,
     ) -> Received<Message> {
+        self.since = None;
         let rest = &input[end..];
         let mut body = Vec::new();
         let mut payload = end..end;

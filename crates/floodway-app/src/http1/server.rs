@@ -6,7 +6,7 @@ use floodway_base::{Protocol, Received, Refusal};
 
 use super::config::Config;
 use super::exchange::Exchange;
-use super::message::{Message, Next, Request};
+use super::message::{Command, Message, Next, Request};
 use super::meter::Meter;
 use super::receive::more;
 use super::refusal::Refused;
@@ -18,6 +18,8 @@ use super::unread::Unread;
 pub struct Http1 {
     pub(super) config: Arc<Config>,
     pub(super) phase: Phase,
+    /// The tick from which the time for the first head counts, until there is one.
+    pub(super) since: Option<u32>,
     /// What is unread of the body of the current request.
     pub(super) unread: Unread,
     pub(super) meter: Meter,
@@ -68,11 +70,13 @@ impl Answering {
 impl Protocol for Http1 {
     type Config = Config;
     type Message = Message;
+    type Command = Command;
 
-    fn new(config: &Arc<Config>) -> Self {
+    fn new(config: &Arc<Config>, since: u32) -> Self {
         Self {
             config: Arc::clone(config),
             phase: Phase::Head(Scan::default(), None),
+            since: Some(since),
             unread: Unread::Length(0),
             meter: Meter::default(),
         }
@@ -86,6 +90,15 @@ impl Protocol for Http1 {
             Phase::Draining(_) => self.drain(input, ended, now),
             Phase::Over => more(input.len()),
         }
+    }
+
+    fn obey(&mut self, command: Command, now: u32) -> bool {
+        match command {
+            Command::WantBody => self.want_body(now),
+            Command::AnswerStarted => self.answer_started(),
+            Command::Finish { keep_alive } => return self.finish(keep_alive, now) == Next::Close,
+        }
+        false
     }
 
     fn deadline(&self) -> Option<u32> {

@@ -333,7 +333,7 @@ fn a_body_that_is_there_comes_with_the_request() {
                 whole_bodies,
                 ..Config::default()
             });
-            let mut server = Http1::new(&config);
+            let mut server = Http1::new(&config, 0);
             let received = server.receive(request.as_bytes(), false, 0);
             assert_eq!(received.consumed, request.len());
             let Progress::Message(Message::Request(got), payload) = received.step else {

@@ -80,7 +80,7 @@ pub fn send_in(divisions: Divisions, config: Config, input: impl AsRef<[u8]>) ->
 
 #[track_caller]
 fn converse(divisions: Divisions, config: &Arc<Config>, input: &[u8]) -> Outcome {
-    let new = || Http1::new(config);
+    let new = || Http1::new(config, 0);
     check_conversation(divisions, new, input, answer_unread);
     let conversation = check_conversation(divisions, new, input, answer);
     let status = conversation.refusal.as_ref().map(|refusal| {
@@ -152,7 +152,7 @@ fn answer_unread(server: &mut Http1, message: Message, _: &[u8], log: &mut Vec<S
 
 /// A server that has got `input`, and what it made of it.
 pub fn give(config: Config, input: &[u8]) -> (Http1, Option<Message>) {
-    let mut server = Http1::new(&Arc::new(config));
+    let mut server = Http1::new(&Arc::new(config), 0);
     let received = server.receive(input, false, 0);
     let message = match received.step {
         Progress::Message(message, _) => Some(message),

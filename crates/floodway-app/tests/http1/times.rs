@@ -27,7 +27,7 @@ fn expired(server: &mut Http1, now: u32) -> Option<String> {
 fn a_head_has_to_be_complete_in_time_from_its_first_byte() {
     for start in [0, u32::MAX - 3] {
         let at = |ticks: u32| start.wrapping_add(ticks);
-        let mut server = Http1::new(&config());
+        let mut server = Http1::new(&config(), start);
         assert_eq!(server.deadline(), None);
         server.receive(b"", false, start);
         assert!(server.is_at_rest());
@@ -39,6 +39,13 @@ fn a_head_has_to_be_complete_in_time_from_its_first_byte() {
         assert_eq!(expired(&mut server, at(10)).as_deref(), Some("408"));
         assert_eq!(server.deadline(), None);
     }
+}
+
+#[test]
+fn silence_before_the_first_head_is_part_of_its_time() {
+    let mut server = Http1::new(&config(), 5);
+    server.receive(b"G", false, 12);
+    assert_eq!(server.deadline(), Some(15));
 }
 
 #[test]
@@ -71,7 +78,7 @@ fn a_body_that_is_collected_has_to_come() {
         whole_bodies: true,
         ..(*config()).clone()
     });
-    let mut server = Http1::new(&whole);
+    let mut server = Http1::new(&whole, 0);
     server.receive(POST, false, 0);
     server.receive(&[0; 500], false, 19);
     assert_eq!(server.deadline(), Some(49));

@@ -71,10 +71,8 @@ impl Poller for EpollPoller {
         self.epoll.modify(fd, key, mask(interest))
     }
 
-    fn delete(&mut self, fd: BorrowedFd<'_>) {
-        // The entry exists and the descriptor is open, so the only answer is success.
-        let deleted = self.epoll.delete(fd);
-        debug_assert!(deleted.is_ok(), "EPOLL_CTL_DEL: {deleted:?}");
+    fn delete(&mut self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
+        self.epoll.delete(fd)
     }
 
     fn wait(

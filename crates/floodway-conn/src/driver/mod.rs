@@ -17,11 +17,14 @@ use crate::acceptor::Source;
 
 #[cfg(target_os = "linux")]
 mod epoll;
+mod foreign;
 #[cfg(feature = "portable")]
 #[allow(unsafe_code, reason = "the polling crate's promise about descriptors")]
 mod portable;
 #[allow(unsafe_code, reason = "memory that the kernel has filled")]
 mod readiness;
+
+pub use foreign::ForeignReady;
 
 /// Which completions a connection wants at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +118,8 @@ pub enum Completion {
         /// How many of them there was no descriptor for: they are closed.
         lost: usize,
     },
+    /// A descriptor given to `watch` is ready.
+    Foreign(ForeignReady),
 }
 
 /// How a wait ended.
@@ -184,6 +189,13 @@ pub trait Driver: Send + fmt::Debug {
         source: Source,
     ) -> Result<(), Errno>;
 
+    /// Tell by `Completion::Foreign`, level-triggered, when a descriptor that is not the reactor's can be read or written;
+    /// at least one of the two. Once more for the same descriptor: this is what is wanted from now on.
+    fn watch(&mut self, fd: BorrowedFd<'_>, read: bool, write: bool) -> Result<(), Errno>;
+
+    /// Tell nothing more of this descriptor. Whether it was watched.
+    fn unwatch(&mut self, fd: BorrowedFd<'_>) -> bool;
+
     /// Send as much of `pieces` as the kernel takes.
     fn send(
         &mut self,
@@ -202,6 +214,9 @@ pub trait Driver: Send + fmt::Debug {
 
     /// The receive area, as far as the last `wait` filled it.
     fn area(&self) -> &[u8];
+
+    /// The same, for who decrypts in place.
+    fn area_mut(&mut self) -> &mut [u8];
 }
 
 /// Which driver a reactor shall use.
@@ -251,6 +266,14 @@ impl Driver for Closed {
         Err(Errno::BADF)
     }
 
+    fn watch(&mut self, _: BorrowedFd<'_>, _: bool, _: bool) -> Result<(), Errno> {
+        Err(Errno::BADF)
+    }
+
+    fn unwatch(&mut self, _: BorrowedFd<'_>) -> bool {
+        false
+    }
+
     fn send(&mut self, _: Token, _: BorrowedFd<'_>, _: &[IoSlice<'_>]) -> Result<Sent, Errno> {
         Err(Errno::BADF)
     }
@@ -266,6 +289,10 @@ impl Driver for Closed {
 
     fn area(&self) -> &[u8] {
         &[]
+    }
+
+    fn area_mut(&mut self) -> &mut [u8] {
+        &mut []
     }
 }
 

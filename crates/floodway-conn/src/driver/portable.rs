@@ -92,9 +92,8 @@ impl Poller for PollingPoller {
         self.poller.modify_with_mode(fd, event, mode).map_err(errno)
     }
 
-    fn delete(&mut self, fd: BorrowedFd<'_>) {
-        let deleted = self.poller.delete(fd);
-        debug_assert!(deleted.is_ok(), "deleting from the poller: {deleted:?}");
+    fn delete(&mut self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
+        self.poller.delete(fd).map_err(errno)
     }
 
     fn wait(

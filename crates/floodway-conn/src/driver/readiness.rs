@@ -10,12 +10,13 @@
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use floodway_base::Token;
 use floodway_sys::{Errno, socket};
 
+use super::foreign::Foreign;
 use super::{Completion, Driver, Interest, Sent, Sockets, Waited};
 use crate::acceptor::Source;
 
@@ -28,7 +29,7 @@ const KEPT_ROOM_BYTES: usize = 4 * 1024;
 /// Sockets that one listener accepts before the other descriptors get their turn.
 const ACCEPTS_PER_WAIT: usize = 64;
 /// The key of wake-up descriptors. Live connections have odd generations, so even ones are free for others:
-/// generation 0 belongs to listeners, and its last number to wake-ups.
+/// generation 0 belongs to listeners, and its last number to wake-ups; the other ones to `foreign`.
 const WAKE: u64 = Token::new(u32::MAX, 0).to_bits();
 
 /// What a poller says of one descriptor.
@@ -56,7 +57,7 @@ pub(super) trait Poller: Send + std::fmt::Debug {
         self.add(fd, key, Interest::RECEIVE)
     }
     fn modify(&mut self, fd: BorrowedFd<'_>, key: u64, interest: Interest) -> Result<(), Errno>;
-    fn delete(&mut self, fd: BorrowedFd<'_>);
+    fn delete(&mut self, fd: BorrowedFd<'_>) -> Result<(), Errno>;
     /// Replaces `ready` by what is ready now.
     fn wait(
         &mut self,
@@ -74,6 +75,7 @@ pub(super) struct Readiness<P> {
     /// Bytes that the last wait received into connections' own buffers.
     in_place: usize,
     ready: Vec<ReadyFd>,
+    foreign: Foreign,
     /// How many of `ready` were served.
     served: usize,
 }
@@ -87,6 +89,7 @@ impl<P: Poller> Readiness<P> {
             filled: 0,
             in_place: 0,
             ready: Vec::new(),
+            foreign: Foreign::default(),
             served: 0,
         }
     }
@@ -108,6 +111,10 @@ impl<P: Poller> Readiness<P> {
                 let most = room.clamp(1, ACCEPTS_PER_WAIT);
                 super::accept(token.slot, fd, source, most, completions);
             }
+            return true;
+        }
+        if Foreign::is_key(token) {
+            completions.extend(self.foreign.ready(token, ready).map(Completion::Foreign));
             return true;
         }
         let Some(target) = sockets.target(token) else {
@@ -173,6 +180,7 @@ impl<P: Poller> Driver for Readiness<P> {
     }
 
     fn open(&mut self, token: Token, fd: BorrowedFd<'_>, interest: Interest) -> Result<(), Errno> {
+        self.foreign.remove(fd.as_raw_fd());
         self.poller.add(fd, token.to_bits(), interest)
     }
 
@@ -186,7 +194,9 @@ impl<P: Poller> Driver for Readiness<P> {
     }
 
     fn close(&mut self, fd: BorrowedFd<'_>) {
-        self.poller.delete(fd);
+        // The entry exists and the descriptor is open, so the only answer is success.
+        let deleted = self.poller.delete(fd);
+        debug_assert!(deleted.is_ok(), "deleting from the poller: {deleted:?}");
     }
 
     fn open_listener(
@@ -196,12 +206,47 @@ impl<P: Poller> Driver for Readiness<P> {
         source: Source,
     ) -> Result<(), Errno> {
         let key = Token::new(listener, 0).to_bits();
+        self.foreign.remove(fd.as_raw_fd());
         match source {
             Source::Shared => self.poller.add_shared(fd, key),
             Source::Listening | Source::Channel { .. } => {
                 self.poller.add(fd, key, Interest::RECEIVE)
             }
         }
+    }
+
+    fn watch(&mut self, fd: BorrowedFd<'_>, read: bool, write: bool) -> Result<(), Errno> {
+        let number = fd.as_raw_fd();
+        let interest = Interest {
+            receive: read,
+            send: write,
+            end: false,
+        };
+        let known = self.foreign.key(number);
+        let changed = known.map(|key| (key, self.poller.modify(fd, key, interest)));
+        let (key, watched) = match changed {
+            Some((key, changed)) if changed != Err(Errno::NOENT) => (key, changed),
+            // Unknown to us, or to the kernel: closed by its owner, and the number is another file's by now.
+            _ => {
+                let key = self.foreign.new_key(number);
+                (key, self.poller.add(fd, key, interest))
+            }
+        };
+        if watched.is_ok() {
+            self.foreign.insert(number, key, interest);
+        } else {
+            self.foreign.remove(number);
+        }
+        watched
+    }
+
+    fn unwatch(&mut self, fd: BorrowedFd<'_>) -> bool {
+        let watched = self.foreign.remove(fd.as_raw_fd());
+        if watched {
+            // Its owner may have closed it already, which the kernel has seen.
+            let _ = self.poller.delete(fd);
+        }
+        watched
     }
 
     fn send(
@@ -247,5 +292,11 @@ impl<P: Poller> Driver for Readiness<P> {
         let filled = &self.area[..self.filled];
         // SAFETY: the kernel has initialised everything before `filled`, which only grows by what it received.
         unsafe { &*(std::ptr::from_ref(filled) as *const [u8]) }
+    }
+
+    fn area_mut(&mut self) -> &mut [u8] {
+        let filled = &mut self.area[..self.filled];
+        // SAFETY: as above.
+        unsafe { &mut *(std::ptr::from_mut(filled) as *mut [u8]) }
     }
 }
