@@ -89,7 +89,8 @@ fuzz: ## hostile input for SECONDS=60 (nightly Rust, cargo-fuzz); or T=framing C
 	else \
 		tools/require.sh nightly cargo-fuzz && for target in fuzz/targets/*.rs; do \
 			name=$$(basename "$$target" .rs); \
-			cargo +nightly fuzz run "$$name" -- -max_total_time=$(or $(SECONDS),60) -max_len=400 -dict=fuzz/$$name.dict -timeout=20 || exit 1; \
+			mkdir -p "fuzz/corpus/$$name"; \
+			cargo +nightly fuzz run "$$name" "fuzz/corpus/$$name" "fuzz/seeds/$$name" -- -max_total_time=$(or $(SECONDS),60) -max_len=400 -dict=fuzz/$$name.dict -timeout=20 || exit 1; \
 		done; \
 	fi
 

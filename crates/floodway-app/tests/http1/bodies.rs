@@ -128,6 +128,23 @@ fn malformed_chunks_are_refused() {
 }
 
 #[test]
+fn trailers_say_nothing_about_the_message() {
+    for name in ["Content-Length", "host", "TRANSFER-ENCODING"] {
+        refused(400, &chunked(&format!("0\r\nA: b\r\n{name}: 5\r\n\r\n")));
+    }
+    for name in [
+        "Content-Lengt",
+        "Content-Length2",
+        "hos",
+        "hosts",
+        "x-host",
+        "c",
+    ] {
+        accepted(&chunked(&format!("0\r\n{name}: 5\r\n\r\n")));
+    }
+}
+
+#[test]
 fn only_chunked_is_a_transfer_encoding() {
     let with = |lines: &str| post(lines, "0\r\n\r\n");
     for value in [

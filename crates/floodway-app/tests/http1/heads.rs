@@ -129,6 +129,12 @@ fn a_host_is_named_once() {
 }
 
 #[test]
+fn a_body_has_one_type() {
+    refused(400, with("Content-Type: a/b\r\nContent-Type: a/b\r\n"));
+    accepted(with("Content-Type: a/b\r\n"));
+}
+
+#[test]
 fn versions_other_than_1_0_and_1_1_are_not_supported() {
     for version in ["HTTP/1.2", "HTTP/2.0", "HTTP/0.9", "HTTP/9.9"] {
         refused(505, format!("GET / {version}\r\nHost: a\r\n\r\n"));
