@@ -1,7 +1,7 @@
-"""What HTTP/1.1 peers send, rightly and wrongly, and how a server answers: data, for tests over sockets and against other parsers.
+"""What HTTP/1.1 peers send, rightly and wrongly, and how it is answered: data for tests.
 
-Each case says what the answers of a server are whose application reads the body and answers 200 to everything, and whether the
-connection is over then although the client keeps its side open. The limits are the defaults.
+Each case says what the answers are of a server whose application reads the body and answers 200 to everything, and
+whether the connection is over then although the client keeps its side open. The limits are the defaults.
 """
 
 from dataclasses import dataclass
@@ -65,7 +65,9 @@ VALID: Final = [
     accepted("plain", GET, "RFC 9112 2.1"),
     accepted("pipelined", GET * 3, "RFC 9112 9.3.2: answers in order", requests=3),
     accepted("empty line before", b"\r\n" + GET, "RFC 9112 2.2: at least one is ignored"),
-    accepted("empty line between", GET + b"\r\n" + GET, "RFC 9112 2.2: what old clients send behind a body", requests=2),
+    accepted(
+        "empty line between", GET + b"\r\n" + GET, "RFC 9112 2.2: what old clients send behind a body", requests=2
+    ),
     accepted("names in any case", line(b"GET / HTTP/1.1").replace(b"Host", b"hOST"), "RFC 9110 5.1"),
     accepted("no space after the colon", get(b"X:y\r\n"), "RFC 9112 5"),
     accepted("white space around a value", get(b"X: \t y \t\r\n"), "RFC 9112 5"),
@@ -74,10 +76,18 @@ VALID: Final = [
     accepted("name of odd token bytes", get(b"!#$%&'*+-.^_`|~: y\r\n"), "RFC 9110 5.6.2"),
     accepted("repeated name", get(b"X: 1\r\n", b"X: 2\r\n"), "RFC 9110 5.3"),
     accepted("unknown method", line(b"BREW /pot HTTP/1.1"), "the application knows its methods"),
-    accepted("method in lower case", line(b"get / HTTP/1.1"), "RFC 9110 9.1: methods are case-sensitive, so it is another one"),
+    accepted(
+        "method in lower case",
+        line(b"get / HTTP/1.1"),
+        "RFC 9110 9.1: methods are case-sensitive, so it is another one",
+    ),
     accepted("query", line(b"GET /a?b=c?d&%20 HTTP/1.1"), "RFC 3986 3.4"),
     accepted("quotes in a target", line(b'GET /"a"?{b}|c HTTP/1.1'), "not RFC 3986, but harmless and common"),
-    accepted("fragment in a target", line(b"GET /a#b HTTP/1.1"), "not RFC 9112 3.2, but some clients send theirs; it is dropped"),
+    accepted(
+        "fragment in a target",
+        line(b"GET /a#b HTTP/1.1"),
+        "not RFC 9112 3.2, but some clients send theirs; it is dropped",
+    ),
     accepted("absolute target", line(b"GET http://a/b HTTP/1.1"), "RFC 9112 3.2.2"),
     accepted("absolute target without path", line(b"GET http://a?b HTTP/1.1"), "RFC 9112 3.2.2"),
     accepted("asterisk", line(b"OPTIONS * HTTP/1.1"), "RFC 9112 3.2.4"),
@@ -86,18 +96,41 @@ VALID: Final = [
     accepted("close", get(b"Connection: close\r\n") + GET, "RFC 9112 9.6: what follows is ignored", closes=True),
     accepted("close among others", get(b"Connection: x, Close\r\n"), "RFC 9110 7.6.1", closes=True),
     accepted("HTTP/1.0", b"GET / HTTP/1.0\r\n\r\n", "RFC 9112 9.3", closes=True),
-    accepted("HTTP/1.0 that stays", b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" * 2, "RFC 9112 9.3", requests=2),
+    accepted(
+        "HTTP/1.0 that stays", b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" * 2, "RFC 9112 9.3", requests=2
+    ),
     accepted("HTTP/1.0 with a body", b"POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\nx", "RFC 9112 6.3", closes=True),
     accepted("body", post(b"Content-Length: 5", b"hello") * 2, "RFC 9112 6.2", requests=2),
-    accepted("body of a GET", get(b"Content-Length: 1\r\n") + b"x" + GET, "RFC 9110 9.3.1: allowed, if senseless", requests=2),
+    accepted(
+        "body of a GET", get(b"Content-Length: 1\r\n") + b"x" + GET, "RFC 9110 9.3.1: allowed, if senseless", requests=2
+    ),
     accepted("body of no bytes", post(b"Content-Length: 0", b"") + GET, "RFC 9112 6.2", requests=2),
-    accepted("length with leading zeros", post(b"Content-Length: 0001", b"x") + GET, "RFC 9110 8.6: 1*DIGIT", requests=2),
+    accepted(
+        "length with leading zeros", post(b"Content-Length: 0001", b"x") + GET, "RFC 9110 8.6: 1*DIGIT", requests=2
+    ),
     accepted("chunks", chunked(b"5\r\nhello\r\n0\r\n\r\n") + GET, "RFC 9112 7.1", requests=2),
-    accepted("chunks, size in both cases", chunked(b"a\r\n0123456789\r\nA\r\n0123456789\r\n000\r\n\r\n"), "RFC 9112 7.1"),
-    accepted("chunks with extensions", chunked(b'1;a=b;c="d e"\r\nx\r\n0;z\r\n\r\n'), "RFC 9112 7.1.1: unknown ones are ignored"),
-    accepted("chunks with trailers", chunked(b"0\r\nA: b\r\nC:\r\n\r\n") + GET, "RFC 9112 7.1.2: may be ignored", requests=2),
-    accepted("chunked in capitals", post(b"transfer-encoding: CHUNKED", b"0\r\n\r\n"), "RFC 9112 7: names are case-insensitive"),
-    accepted("expectation of HTTP/1.0", b"GET / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n", "RFC 9110 10.1.1: ignored", closes=True),
+    accepted(
+        "chunks, size in both cases", chunked(b"a\r\n0123456789\r\nA\r\n0123456789\r\n000\r\n\r\n"), "RFC 9112 7.1"
+    ),
+    accepted(
+        "chunks with extensions",
+        chunked(b'1;a=b;c="d e"\r\nx\r\n0;z\r\n\r\n'),
+        "RFC 9112 7.1.1: unknown ones are ignored",
+    ),
+    accepted(
+        "chunks with trailers", chunked(b"0\r\nA: b\r\nC:\r\n\r\n") + GET, "RFC 9112 7.1.2: may be ignored", requests=2
+    ),
+    accepted(
+        "chunked in capitals",
+        post(b"transfer-encoding: CHUNKED", b"0\r\n\r\n"),
+        "RFC 9112 7: names are case-insensitive",
+    ),
+    accepted(
+        "expectation of HTTP/1.0",
+        b"GET / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n",
+        "RFC 9110 10.1.1: ignored",
+        closes=True,
+    ),
     accepted("target of 8 KiB", line(b"GET /" + b"x" * 8191 + b" HTTP/1.1"), "within the limit"),
     accepted("100 headers", get(*[b"X: y\r\n"] * 99), "within the limit"),
     waits("half a line", b"GET / HTTP/1.1", "the head may still come"),
@@ -109,7 +142,9 @@ VALID: Final = [
 ]
 
 HEADS: Final = [
-    refused(400, "LF alone", GET.replace(b"\r\n", b"\n"), "RFC 9112 2.2 allows it; two readers may see different lines"),
+    refused(
+        400, "LF alone", GET.replace(b"\r\n", b"\n"), "RFC 9112 2.2 allows it; two readers may see different lines"
+    ),
     refused(400, "LF alone behind a header", b"GET / HTTP/1.1\r\nHost: a\n\r\n", "the same"),
     refused(400, "LF alone at the end", b"GET / HTTP/1.1\r\nHost: a\r\n\n", "the same"),
     refused(400, "CR alone in a value", get(b"X: a\rb\r\n"), "RFC 9112 2.2"),
@@ -143,7 +178,12 @@ HEADS: Final = [
     refused(400, "control in the target", line(b"GET /\x7f HTTP/1.1"), "RFC 3986 2"),
     refused(400, "relative target", line(b"GET a HTTP/1.1"), "RFC 9112 3.2"),
     refused(400, "asterisk of GET", line(b"GET * HTTP/1.1"), "RFC 9112 3.2.4: only OPTIONS"),
-    refused(400, "absolute target of another scheme", line(b"GET ftp://a/ HTTP/1.1"), "RFC 9110 7.4: no such resource is ours"),
+    refused(
+        400,
+        "absolute target of another scheme",
+        line(b"GET ftp://a/ HTTP/1.1"),
+        "RFC 9110 7.4: no such resource is ours",
+    ),
     refused(400, "absolute target without host", line(b"GET http:///b HTTP/1.1"), "RFC 9110 4.2.1"),
     refused(400, "absolute target with user", line(b"GET http://b@a/ HTTP/1.1"), "RFC 9110 4.2.4"),
     refused(400, "other protocol", line(b"GET / ICY/1.0"), "RFC 9112 2.3"),
@@ -164,8 +204,18 @@ HEADS: Final = [
 ]
 
 BODIES: Final = [
-    refused(400, "length and chunked", get(b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"), "RFC 9112 6.1: smuggling"),
-    refused(400, "chunked and length", get(b"Transfer-Encoding: chunked\r\n", b"Content-Length: 5\r\n"), "RFC 9112 6.1: smuggling"),
+    refused(
+        400,
+        "length and chunked",
+        get(b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"),
+        "RFC 9112 6.1: smuggling",
+    ),
+    refused(
+        400,
+        "chunked and length",
+        get(b"Transfer-Encoding: chunked\r\n", b"Content-Length: 5\r\n"),
+        "RFC 9112 6.1: smuggling",
+    ),
     refused(400, "two lengths", get(b"Content-Length: 5\r\n", b"Content-Length: 6\r\n"), "RFC 9112 6.3"),
     refused(400, "the same length twice", get(b"Content-Length: 5\r\n" * 2), "RFC 9112 6.3 allows it; nobody needs it"),
     refused(400, "list of lengths", post(b"Content-Length: 5, 5", b"hello"), "the same"),
@@ -181,7 +231,9 @@ BODIES: Final = [
     refused(501, "chunked on two lines", get(b"Transfer-Encoding: chunked\r\n" * 2), "RFC 9112 7: at most once"),
     refused(501, "identity", post(b"Transfer-Encoding: identity", b""), "RFC 9112 7: no longer one"),
     refused(501, "quoted", post(b'Transfer-Encoding: "chunked"', b""), "RFC 9112 7"),
-    refused(400, "HTTP/1.0 in chunks", b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "RFC 9112 6.1"),
+    refused(
+        400, "HTTP/1.0 in chunks", b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "RFC 9112 6.1"
+    ),
     refused(400, "size is no number", chunked(b"x\r\n"), "RFC 9112 7.1"),
     refused(400, "no size", chunked(b"\r\n"), "RFC 9112 7.1"),
     refused(400, "size with sign", chunked(b"+1\r\nx\r\n"), "RFC 9112 7.1"),
@@ -198,11 +250,15 @@ BODIES: Final = [
     refused(400, "LF at the end", chunked(b"0\r\n\n"), "RFC 9112 7.1"),
     refused(400, "malformed trailer", chunked(b"0\r\nx\r\n\r\n"), "RFC 9112 7.1.2"),
     refused(400, "folded trailer", chunked(b"0\r\nX: a\r\n b\r\n\r\n"), "RFC 9112 5.2"),
-    refused(400, "trailer that frames", chunked(b"0\r\nContent-Length: 5\r\n\r\n"), "RFC 9110 6.5.1: others may believe it"),
+    refused(
+        400, "trailer that frames", chunked(b"0\r\nContent-Length: 5\r\n\r\n"), "RFC 9110 6.5.1: others may believe it"
+    ),
     refused(400, "trailer that routes", chunked(b"0\r\nHost: b\r\n\r\n"), "RFC 9110 6.5.1: others may believe it"),
     refused(400, "long extension", chunked(b"1;" + b"x" * 5000), "a limit"),
-    refused(400, "many extensions", chunked(b"1;xxxxxxxxx\r\ny\r\n" * 600), "a limit: they may not outweigh the payload"),
+    refused(
+        400, "many extensions", chunked(b"1;xxxxxxxxx\r\ny\r\n" * 600), "a limit: they may not outweigh the payload"
+    ),
     refused(431, "long trailers", chunked(b"0\r\nX: " + b"y" * 5000), "a limit"),
-]  # fmt: skip
+]
 
 CASES: Final = [*VALID, *HEADS, *BODIES]
