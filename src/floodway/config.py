@@ -92,7 +92,7 @@ class ListenerOptions:
         _check_count("send_buffer", self.send_buffer, least=1)
 
 
-Interface: TypeAlias = Literal["auto", "handler", "function"]
+Interface: TypeAlias = Literal["auto", "handler", "function", "asgi"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +103,10 @@ class ApplicationOptions:
     'function'
     """
 
-    interface: Literal["auto", "handler", "function"] = documented(
+    interface: Literal["auto", "handler", "function", "asgi"] = documented(
         "auto",
-        'How the application is called: "handler" (floodway.Handler), "function" (a request in, an answer out). '
-        '"auto": told from what it is.',
+        'How the application is called: "handler" (floodway.Handler), "function" (a request in, an answer out), '
+        '"asgi" (ASGI 3). "auto": told from what it is.',
     )
     factory: bool = documented(default=False, text="Call what was given, without arguments, to get the application.")
     server_header: str | None = documented("floodway", "The value of HTTP's Server header. None: no such header.")

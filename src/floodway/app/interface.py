@@ -10,7 +10,7 @@ from floodway.config import ApplicationOptions, Interface
 from floodway.conn.route import HandlerLike
 from floodway.errors import ApplicationError
 
-_BY_PARAMETERS: Final[dict[int, Interface]] = {1: "function"}
+_BY_PARAMETERS: Final[dict[int, Interface]] = {1: "function", 3: "asgi"}
 
 
 def load_application(application: object, options: ApplicationOptions) -> HandlerLike:
@@ -40,6 +40,10 @@ def handler_of(application: object, options: ApplicationOptions, caller: str) ->
         return cast("HandlerLike", application)
     if not callable(application):
         raise TypeError(f"{caller} got {application!r}, which cannot be called as interface {interface!r} demands")
+    if interface == "asgi":
+        from floodway.app.asgi.handler import ASGIHandler  # asyncio takes longer to import than all of Floodway
+
+        return ASGIHandler(cast("Callable[..., Any]", application), options)
     return FunctionHandler(cast("Callable[[Any], object]", application), options)
 
 

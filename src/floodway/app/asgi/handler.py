@@ -1,0 +1,102 @@
+"""Serves an ASGI application: every request becomes a task on the event loop of the reactor that has it.
+
+The task starts at once (Python 3.12 and newer), so a request whose application never waits is answered within its
+batch.
+"""
+
+import asyncio
+import logging
+import sys
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Any, Final
+
+from floodway.app.asgi.http import Exchange
+from floodway.app.asgi.lifespan import Application, Lifespan
+from floodway.app.asgi.scope import Scopes
+from floodway.app.handler import Handler
+from floodway.app.http1 import Http1
+from floodway.app.message import Request, Response, complete
+from floodway.config import ApplicationOptions
+from floodway.conn.connection import Connection
+from floodway.errors import ConnectionClosed
+from floodway.log import Throttle
+
+logger: Final = logging.getLogger(__name__)
+
+_EAGER: Final[dict[str, Any]] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+
+class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None for a client that has finished
+    """Calls an ASGI 3 application. One that raises costs its client a 500, and nobody else anything."""
+
+    event_loop = True
+
+    def __init__(self, application: Application, options: ApplicationOptions) -> None:
+        self.framing = Http1(whole_bodies=False, server=options.server_header)
+        self._application = application
+        self._scopes: dict[asyncio.AbstractEventLoop, Scopes] = {}
+        self._throttle = Throttle(burst=20)  # clients may be able to make it raise at will
+
+    def lifespan(self) -> AbstractAsyncContextManager[object]:
+        """One run of the application, on the running loop."""
+        lifespan = Lifespan(self._application)
+        self._scopes[asyncio.get_running_loop()] = Scopes(lifespan.state)
+        return lifespan
+
+    def on_data(self, conn: Connection, data: Request | tuple[bytes, bool] | None) -> None:
+        """A request begins, goes on, or its client has finished."""
+        if type(data) is Request:
+            loop = asyncio.get_running_loop()
+            exchange = Exchange(data, loop)
+            conn.user_data = exchange
+            scope = self._scopes[loop].http(data)
+            coroutine: Any = self._application(scope, exchange.receive, exchange.send)  # Any: ASGI says less than Task
+            task: asyncio.Task[None] = asyncio.Task(coroutine, loop=loop, **_EAGER)
+            if task.done():
+                self._on_done(conn, exchange, task)
+            else:
+                task.add_done_callback(partial(self._on_done, conn, exchange))
+        elif type(exchange := conn.user_data) is Exchange:
+            if data is None:
+                exchange.on_left()
+            else:
+                exchange.on_body(data[0], more=data[1])
+
+    def on_writable(self, conn: Connection) -> None:
+        """Let the application go on."""
+        if type(exchange := conn.user_data) is Exchange:
+            exchange.on_writable()
+
+    def on_close(self, conn: Connection, error: BaseException | None) -> None:  # noqa: ARG002 - Handler's
+        """Tell the application, if it is still at it."""
+        if type(exchange := conn.user_data) is Exchange:
+            exchange.on_left()
+
+    def _on_done(self, conn: Connection, exchange: Exchange, task: asyncio.Task[None]) -> None:
+        """The application has returned."""
+        request = exchange.request
+        if conn.user_data is exchange:
+            conn.user_data = None
+        error = asyncio.CancelledError("the task was cancelled") if task.cancelled() else task.exception()
+        if error is None and request._finished:  # noqa: SLF001 - made for applications' handlers
+            return
+        if conn.is_closed:
+            return  # nobody is there to be told, and an application may well raise then
+        if error is None:
+            text = "the application returned without a complete answer to %s %s from %s"
+        else:
+            text = "the application raised for %s %s from %s"
+        extra = {"conn": conn.id, "peer": conn.peer}
+        self._throttle.log(
+            logger, logging.ERROR, text, request.method, request.path, conn.peer, error=error, extra=extra
+        )
+        if request._finished:  # noqa: SLF001 - made for applications' handlers
+            return
+        if request._started:  # noqa: SLF001 - the same
+            conn.abort()
+            return
+        try:
+            complete(request, Response("Internal Server Error\n", 500))
+        except ConnectionClosed:
+            pass
