@@ -150,6 +150,16 @@ fn answer_unread(server: &mut Http1, message: Message, _: &[u8], log: &mut Vec<S
     }
 }
 
+/// A request with these header lines, which end themselves, and this body.
+pub fn post(headers: &str, body: &str) -> String {
+    format!("POST / HTTP/1.1\r\nHost: a\r\n{headers}\r\n{body}")
+}
+
+/// A request with a body in chunks, which `body` is already.
+pub fn chunked(body: &str) -> String {
+    post("Transfer-Encoding: chunked\r\n", body)
+}
+
 /// A server that has got `input`, and what it made of it.
 pub fn give(config: Config, input: &[u8]) -> (Http1, Option<Message>) {
     let mut server = Http1::new(&Arc::new(config), 0);
