@@ -138,6 +138,7 @@ impl Http1 {
     pub fn want_body(&mut self, now: u32) {
         if let Phase::Answering(answering) = &mut self.phase
             && !answering.wants
+            && !answering.has_left
             && !self.unread.is_done()
         {
             answering.wants = true;

@@ -53,6 +53,8 @@ fn nothing_follows_a_body_that_was_cut_off() {
     server.want_body(0);
     let received = server.receive(b"", true, 0);
     assert!(matches!(received.step, Progress::Message(Message::Left, _)));
+    server.want_body(0); // there is nothing to wait for
+    assert_eq!(server.deadline(), None);
     assert_eq!(finish(&mut server), Next::Close);
 }
 

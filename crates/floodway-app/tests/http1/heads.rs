@@ -1,6 +1,9 @@
 //! What a head may be.
 
-use floodway_app::http1::{Config, Message};
+use std::sync::Arc;
+
+use floodway_app::http1::{Config, Http1, Message};
+use floodway_base::{Progress, Protocol};
 
 use crate::client::{Outcome, give, send, send_to, text};
 
@@ -282,6 +285,30 @@ fn heads_have_limits() {
         status(&with("").replace("\r\n\r\n", &format!("\r\nX: {}", "x".repeat(300)))),
         Some(431)
     );
+}
+
+#[test]
+fn limits_beyond_the_ceilings_are_the_ceilings() {
+    let config = Config {
+        max_head_bytes: usize::MAX,
+        max_headers: usize::MAX,
+        max_target_bytes: usize::MAX,
+        ..Config::default()
+    };
+    let refused = |input: &[u8]| {
+        let mut server = Http1::new(&Arc::new(config.clone()), 0);
+        match server.receive(input, false, 0).step {
+            Progress::Refuse(refusal) => text(&refusal.farewell[9..12]),
+            step => panic!("{step:?}"),
+        }
+    };
+    let endless = "x".repeat(70_000);
+    assert_eq!(refused(format!("GET /{endless}").as_bytes()), "414");
+    assert_eq!(
+        refused(with(&format!("X: {endless}\r\n")).as_bytes()),
+        "431"
+    );
+    assert_eq!(refused(with(&"X: y\r\n".repeat(256)).as_bytes()), "431");
 }
 
 #[test]
