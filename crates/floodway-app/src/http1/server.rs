@@ -138,6 +138,7 @@ impl Http1 {
     pub fn want_body(&mut self, now: u32) {
         if let Phase::Answering(answering) = &mut self.phase
             && !answering.wants
+            && !answering.has_left
             && !self.unread.is_done()
         {
             answering.wants = true;
@@ -161,8 +162,9 @@ impl Http1 {
         let Phase::Answering(answering) = &self.phase else {
             return Next::Close;
         };
-        // A peer that was not told to continue may send the body or not: what follows could be either.
-        let is_clear = self.unread.is_done() || !answering.awaits_continue;
+        // A peer that was not told to continue may send the body or not, and one that has left sends no more of it.
+        let is_lost = answering.awaits_continue || answering.has_left;
+        let is_clear = self.unread.is_done() || !is_lost;
         let allowed = self.config.drain_bytes;
         let is_short = !matches!(self.unread, Unread::Length(left) if left > allowed);
         if !(keep_alive && answering.keep_alive && is_clear && is_short) {
