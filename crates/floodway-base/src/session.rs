@@ -9,8 +9,11 @@ use std::fmt;
 pub trait Session: Send + fmt::Debug {
     /// Takes what arrived, which it may overwrite, and appends what it means to `plain` and what is to be sent to `out`.
     ///
+    /// A client's session speaks first: call this once with nothing arrived, and send what it says.
+    ///
     /// # Errors
-    /// The peer broke the protocol or refused ours. `out` then has the alert to send before closing.
+    /// The peer broke the protocol or refused ours. `out` then has the alert to send before closing, if there is one.
+    /// What `plain` got before that is valid.
     fn receive(
         &mut self,
         arrived: &mut [u8],
@@ -52,11 +55,19 @@ pub struct Agreed<'a> {
 
 /// Why a session has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionError(pub String);
+pub enum SessionError {
+    /// The client speaks HTTP without encryption. `out` is as it was, so that it can be answered in its own language.
+    PlainHttp,
+    /// Anything else, in words for a log.
+    Failed(String),
+}
 
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::PlainHttp => f.write_str("the client sent HTTP without encryption"),
+            Self::Failed(why) => f.write_str(why),
+        }
     }
 }
 
