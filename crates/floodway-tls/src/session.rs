@@ -124,6 +124,10 @@ impl<S: Side> RustlsSession<S> {
         plain: &mut Vec<u8>,
         out: &mut Vec<u8>,
     ) -> Result<usize, SessionError> {
+        // rustls would judge by the first byte, and then nobody sees what a client without TLS wanted.
+        if (1..HEADER_BYTES).contains(&arrived.len()) {
+            return Ok(0);
+        }
         let mut used = 0;
         let error = 'records: loop {
             let status = self.connection.process(&mut arrived[used..]);
@@ -160,7 +164,10 @@ impl<S: Side> RustlsSession<S> {
         if self.connection.protocol_version().is_none() && S::is_plain_http(at) {
             return SessionError::PlainHttp;
         }
-        self.append_alert(out);
+        // Nothing may follow our end: RFC 8446 §6.1.
+        if !self.has_finished {
+            self.append_alert(out);
+        }
         SessionError::Failed(error.to_string())
     }
 
@@ -209,6 +216,9 @@ impl<S: Side> Session for RustlsSession<S> {
     ) -> Result<(), SessionError> {
         if self.has_failed {
             return Err(ended());
+        }
+        if self.peer_finished {
+            return Ok(());
         }
         let was_open = self.is_open();
         let mut rest = arrived;
