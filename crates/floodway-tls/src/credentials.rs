@@ -168,20 +168,22 @@ fn decrypted(
     section: &str,
     password: Option<&[u8]>,
 ) -> Result<PrivateKeyDer<'static>, CredentialError> {
-    let bad = |error: &dyn fmt::Display| CredentialError::BadKey(error.to_string());
-    let (_, document) = SecretDocument::from_pem(section).map_err(|error| bad(&error))?;
+    let (_, document) = SecretDocument::from_pem(section)
+        .map_err(|error| CredentialError::BadKey(error.to_string()))?;
+    let unsupported =
+        |error: pkcs8::Error| CredentialError::UnsupportedEncryption(error.to_string());
+    // It is well-formed so far: what is not understood is how it was encrypted.
     let encrypted =
-        EncryptedPrivateKeyInfoRef::try_from(document.as_bytes()).map_err(|error| bad(&error))?;
+        EncryptedPrivateKeyInfoRef::try_from(document.as_bytes()).map_err(unsupported)?;
     let password = password.ok_or(CredentialError::PasswordNeeded)?;
     match encrypted.decrypt(password) {
         Ok(key) => Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec()).into()),
-        Err(pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::UnsupportedAlgorithm {
-            oid,
-        })) => Err(CredentialError::UnsupportedEncryption(format!(
-            "algorithm {oid}"
-        ))),
-        // Whether the padding is wrong, or what is in it by chance is right and no key.
-        Err(_) => Err(CredentialError::WrongPassword),
+        // The padding is wrong; or by chance it is right, and what is in it is no key.
+        Err(
+            pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::DecryptFailed)
+            | pkcs8::Error::Asn1(_),
+        ) => Err(CredentialError::WrongPassword),
+        Err(error) => Err(unsupported(error)),
     }
 }
 

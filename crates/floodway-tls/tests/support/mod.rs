@@ -11,9 +11,13 @@ use floodway_tls::{
     ServerOptions, TicketSecret, Trust,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::CertificateDer;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConnection, RootCertStore, SupportedProtocolVersion};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    SupportedProtocolVersion,
+};
 
 pub const SECRET: TicketSecret = TicketSecret([42; 32]);
 pub const HTTP1: &[u8] = b"http/1.1";
@@ -137,6 +141,56 @@ impl Ours {
 
     pub fn said(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)
+    }
+}
+
+/// A certificate for `localhost` and a key that OpenSSL wrote, as PKCS#8.
+pub fn for_key(pkcs8: &str) -> Pems {
+    Pems::with_key(&["localhost"], &KeyPair::from_pem(pkcs8).expect("a key"))
+}
+
+/// Believes every server, and checks signatures of these kinds.
+#[derive(Debug)]
+pub struct Anyone(Vec<SignatureScheme>);
+
+impl Anyone {
+    pub fn who_signs_with(schemes: &[SignatureScheme]) -> Arc<Self> {
+        Arc::new(Self(schemes.to_vec()))
+    }
+}
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.clone()
     }
 }
 
