@@ -47,8 +47,8 @@ pub(crate) trait Side:
     fn process<'c, 'i>(&'c mut self, arrived: &'i mut [u8])
     -> UnbufferedStatus<'c, 'i, Self::Data>;
 
-    /// The name that was in a greeting since the last call.
-    fn name_asked_for(&self) -> Option<Box<str>>;
+    /// The name in the greeting that this thread has read since the last call.
+    fn take_name_asked_for(&self) -> Option<Box<str>>;
 
     /// Whether these, the first bytes that arrived, are a request in plain text.
     fn is_plain_http(first: &[u8]) -> bool;
@@ -64,7 +64,7 @@ impl Side for UnbufferedServerConnection {
         self.process_tls_records(arrived)
     }
 
-    fn name_asked_for(&self) -> Option<Box<str>> {
+    fn take_name_asked_for(&self) -> Option<Box<str>> {
         take_name_asked_for()
     }
 
@@ -83,7 +83,7 @@ impl Side for UnbufferedClientConnection {
         self.process_tls_records(arrived)
     }
 
-    fn name_asked_for(&self) -> Option<Box<str>> {
+    fn take_name_asked_for(&self) -> Option<Box<str>> {
         None
     }
 
@@ -221,6 +221,10 @@ impl<S: Side> Session for RustlsSession<S> {
             return Ok(());
         }
         let was_open = self.is_open();
+        if !was_open {
+            // A session that failed on this thread may have left its own.
+            drop(self.connection.take_name_asked_for());
+        }
         let mut rest = arrived;
         // The record that is kept is completed first; the others are then read where they lie.
         while !self.unused.is_empty() && !rest.is_empty() {
@@ -240,7 +244,10 @@ impl<S: Side> Session for RustlsSession<S> {
             self.unused.extend_from_slice(&rest[used..]);
         }
         if !was_open {
-            self.server_name = self.connection.name_asked_for().or(self.server_name.take());
+            self.server_name = self
+                .connection
+                .take_name_asked_for()
+                .or(self.server_name.take());
         }
         if self.unused.len() > MAX_UNUSED_BYTES {
             self.has_failed = true;

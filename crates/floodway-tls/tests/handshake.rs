@@ -11,7 +11,7 @@ use support::{
 
 /// More than four records, in a pattern that does not repeat with them.
 fn long() -> Vec<u8> {
-    (0..70_000).map(|i| (i % 251) as u8).collect()
+    (0..70_000_u32).map(|i| (i % 251) as u8).collect()
 }
 
 #[test]

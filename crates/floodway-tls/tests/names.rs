@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use support::{
-    Anyone, Ours, Pems, VERSIONS, converse, rustls_client, rustls_config, server_options,
+    Anyone, Ours, Pems, VERSIONS, converse, rustls_client, rustls_config, said_by, server_options,
 };
 
 /// The certificate that a client which asks for `name` is shown, by its index.
@@ -91,4 +91,23 @@ fn of_two_certificates_for_a_name_the_one_is_shown_that_the_client_can_check() {
         assert_eq!(shown_to(&[ECDSA_NISTP256_SHA256], &server, &all, name), 0);
         assert_eq!(shown_to(&[RSA_PSS_SHA256], &server, &all, name), 1);
     }
+}
+
+#[test]
+fn a_session_does_not_take_the_name_of_one_that_failed_before() {
+    let server = server(&[Pems::new(&["a.example"]).certificate()]);
+    let mut other_protocol = rustls_config(VERSIONS[1]).as_ref().clone();
+    other_protocol.alpn_protocols = vec![b"other".to_vec()];
+    let mut failing = rustls_client(&other_protocol.into(), "a.example");
+    let result = Ours::new(server.session()).receive(&said_by(&mut failing));
+    result.expect_err("another protocol");
+
+    let mut config = rustls_config(VERSIONS[1]).as_ref().clone();
+    config
+        .dangerous()
+        .set_certificate_verifier(Anyone::who_signs_with(&[ECDSA_NISTP256_SHA256]));
+    let mut client = rustls_client(&config.into(), "127.0.0.1");
+    let mut server = Ours::new(server.session());
+    converse(&mut client, &mut server, 100).expect("a handshake");
+    assert_eq!(server.session.agreed().expect("open").server_name, None);
 }
