@@ -17,7 +17,7 @@ use crate::tickets::Tickets;
 use crate::{Certificate, ConfigError, MinVersion, TicketSecret, provider};
 
 /// What a server is told.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ServerOptions<'a> {
     /// Who the server is. The first is for clients that ask for no name or for one that none has.
     pub certificates: &'a [Certificate<'a>],

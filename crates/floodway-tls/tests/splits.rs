@@ -110,7 +110,7 @@ fn a_greeting_that_never_ends_is_not_kept() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(floodway_testkit::config(64))]
 
     #[test]
     fn data_may_be_cut_anywhere(
