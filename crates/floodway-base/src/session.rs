@@ -38,6 +38,10 @@ pub trait Session: Send + fmt::Debug {
 
     /// What was agreed on; None before [`is_open`](Self::is_open).
     fn agreed(&self) -> Option<Agreed<'_>>;
+
+    /// A certificate that the peer has shown, as DER: its own is number 0, behind it those that lead to the root. None where
+    /// there are no more; of clients that were not asked there is none.
+    fn peer_certificate(&self, number: usize) -> Option<&[u8]>;
 }
 
 /// What a handshake has agreed on.
@@ -45,8 +49,12 @@ pub trait Session: Send + fmt::Debug {
 pub struct Agreed<'a> {
     /// The version of the protocol, such as `TLSv1.3`.
     pub version: &'static str,
+    /// The same as a number on the wire, such as `0x0304`.
+    pub version_number: u16,
     /// The cipher suite by its name in RFC 8446 or RFC 5246, such as `TLS_AES_128_GCM_SHA256`.
     pub cipher: &'static str,
+    /// The same as a number on the wire, such as `0x1301`.
+    pub cipher_number: u16,
     /// The application protocol (ALPN), such as `http/1.1`.
     pub alpn: Option<&'a [u8]>,
     /// The name that the client asked for (SNI).

@@ -36,7 +36,8 @@ pub enum Trust<'a> {
     /// `SSL_CERT_FILE` and `SSL_CERT_DIR` name others, as with OpenSSL.
     #[default]
     System,
-    /// Those whose certificate leads to one of these roots (PEM), and no others.
+    /// Those whose certificate leads to one of these roots (PEM), and no others. A root is not a server: a certificate that
+    /// signs itself as one (`openssl req -x509` makes such) is refused when a server shows it as its own.
     Roots(&'a [u8]),
     /// All of them. The connection is private, but nobody knows with whom.
     Anyone,

@@ -296,12 +296,20 @@ impl<S: Side> Session for RustlsSession<S> {
         if !self.is_open() {
             return None;
         }
+        let version = self.connection.protocol_version()?;
+        let cipher = self.connection.negotiated_cipher_suite()?.suite();
         Some(Agreed {
-            version: name_of_version(self.connection.protocol_version()?),
-            cipher: name_of_cipher(self.connection.negotiated_cipher_suite()?.suite()),
+            version: name_of_version(version),
+            version_number: version.into(),
+            cipher: name_of_cipher(cipher),
+            cipher_number: cipher.into(),
             alpn: self.connection.alpn_protocol(),
             server_name: self.server_name.as_deref(),
         })
+    }
+
+    fn peer_certificate(&self, number: usize) -> Option<&[u8]> {
+        Some(self.connection.peer_certificates()?.get(number)?.as_ref())
     }
 }
 

@@ -30,22 +30,24 @@ fn rustls_own_client_and_our_server_exchange_data() {
 
 #[test]
 fn what_was_agreed_on_is_known_when_the_handshake_is_done() {
-    for (version, name, cipher) in [
-        (
-            VERSIONS[0],
-            "TLSv1.2",
-            "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-        ),
-        (VERSIONS[1], "TLSv1.3", "TLS_AES_256_GCM_SHA384"),
-    ] {
-        assert_eq!(server_config().session().agreed(), None);
+    assert_eq!(server_config().session().agreed(), None);
+    let tls12 = Agreed {
+        version: "TLSv1.2",
+        version_number: 0x0303,
+        cipher: "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+        cipher_number: 0xc02c,
+        alpn: Some(HTTP1),
+        server_name: Some("localhost"),
+    };
+    let tls13 = Agreed {
+        version: "TLSv1.3",
+        version_number: 0x0304,
+        cipher: "TLS_AES_256_GCM_SHA384",
+        cipher_number: 0x1302,
+        ..tls12
+    };
+    for (version, expected) in VERSIONS.into_iter().zip([tls12, tls13]) {
         let (_, server) = established(version);
-        let expected = Agreed {
-            version: name,
-            cipher,
-            alpn: Some(HTTP1),
-            server_name: Some("localhost"),
-        };
         assert_eq!(server.session.agreed(), Some(expected));
     }
 }
