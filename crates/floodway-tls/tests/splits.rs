@@ -138,4 +138,34 @@ proptest! {
         }
         prop_assert_eq!(&server.plain, &sent);
     }
+
+    #[test]
+    fn whatever_arrives_is_survived(
+        version in 0..2_usize,
+        flight in 0..3_usize,
+        changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        garbage in vec(any::<u8>(), 0..100),
+        piece_bytes in 1..700_usize,
+    ) {
+        let mut client = rustls_client(&rustls_config(VERSIONS[version]), "localhost");
+        let mut server = Ours::new(server_config().session());
+        for this in 0..3 {
+            if this == 2 && !client.is_handshaking() {
+                write(&mut client, b"data");
+            }
+            let mut up = said_by(&mut client);
+            if this == flight && !up.is_empty() {
+                for (at, value) in &changes {
+                    *at.get_mut(&mut up) = *value;
+                }
+                up.extend(&garbage);
+            }
+            // An error is for good.
+            let results: Vec<_> = up.chunks(piece_bytes).map(|piece| server.receive(piece)).collect();
+            prop_assert!(results.is_sorted_by_key(Result::is_err));
+            if heard_by(&mut client, &server.said()).is_err() {
+                break;
+            }
+        }
+    }
 }
