@@ -123,6 +123,10 @@ impl Protocol for Http1 {
         Some(self.refusal(Refused::new(408, reason)))
     }
 
+    fn rebuke_plain() -> Refusal {
+        Refused::new(400, "this port speaks HTTP over TLS only; use https://").told()
+    }
+
     fn owes(&self) -> bool {
         matches!(self.phase, Phase::Answering(_))
     }
