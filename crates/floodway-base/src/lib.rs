@@ -11,7 +11,7 @@
 //! | [`Codec`], [`framing`] | the framings of `floodway` (`Lines`, `Fixed`, ...) | bytes in, one frame out; no I/O, no clock |
 //! | [`TimerWheel`] | `floodway.conn.timers` (`Timer`) | ticks of 10 ms; never early |
 //! | [`Inbox`] | `Reactor.call_soon` and every call from a foreign thread | one wake-up per sleep |
-//! | [`SlotTable`], [`Token`], [`Slab`] | `Connection.id` | a slot's number with its generation |
+//! | [`SlotTable`], [`Token`], [`Slab`], [`OnceTable`] | `Connection.id` | a slot's number with its generation |
 //! | [`OwnerCell`] | the state of a `Reactor` | one thread owns it, the others get nothing |
 //! | [`limits`] | `floodway.limits` | ceilings; the defaults are Python's |
 //!
@@ -34,6 +34,7 @@ mod block;
 mod codec;
 mod inbox;
 mod link_buffer;
+mod once_table;
 mod owner_cell;
 mod pool;
 mod raw_block;
@@ -47,6 +48,7 @@ pub use block::{Block, BlockMut, Slice};
 pub use codec::{Codec, EncodeError, Envelope, FrameTooLong, Step, Suffix};
 pub use inbox::{Drain, Inbox, Wake};
 pub use link_buffer::{LinkBuffer, Reservation};
+pub use once_table::OnceTable;
 pub use owner_cell::{AlreadyOwned, OwnerCell, OwnerRef};
 pub use pool::BlockPool;
 pub use slab::Slab;
