@@ -27,6 +27,8 @@ mod framing;
 mod gate;
 mod headers;
 mod host;
+#[allow(unsafe_code, reason = "the count in front of an object")]
+mod immortal;
 #[allow(unsafe_code, reason = "the buffer protocol")]
 mod link_buffer;
 mod load;
@@ -89,6 +91,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<view::View>()?;
     module.add_class::<view::WritableView>()?;
     module.add_function(wrap_pyfunction!(connection::write_many, module)?)?;
+    module.add_function(wrap_pyfunction!(immortal::immortalize, module)?)?;
     module.add_function(wrap_pyfunction!(load::load, module)?)?;
     module.add_function(wrap_pyfunction!(probe::probe, module)?)?;
     Ok(())
