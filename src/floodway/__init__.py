@@ -20,9 +20,13 @@ from floodway.app.framing import LengthPrefixed as LengthPrefixed
 from floodway.app.framing import Lines as Lines
 from floodway.app.framing import Raw as Raw
 from floodway.app.handler import Handler as Handler
+from floodway.app.message import Headers as Headers
+from floodway.app.message import Request as Request
+from floodway.app.message import Response as Response
 from floodway.app.serve import serve as serve
 from floodway.base.buffer import LinkBuffer as LinkBuffer
 from floodway.base.buffer import View as View
+from floodway.config import ApplicationOptions as ApplicationOptions
 from floodway.config import EngineOptions as EngineOptions
 from floodway.config import ListenerOptions as ListenerOptions
 from floodway.config import ServiceOptions as ServiceOptions
@@ -48,8 +52,10 @@ from floodway.errors import FrameTooLong as FrameTooLong
 from floodway.errors import HandshakeTimeout as HandshakeTimeout
 from floodway.errors import IdleTimeout as IdleTimeout
 from floodway.errors import ListenError as ListenError
+from floodway.errors import ProtocolError as ProtocolError
 from floodway.errors import ServerStopping as ServerStopping
 from floodway.errors import SlowConsumer as SlowConsumer
+from floodway.errors import TLSError as TLSError
 from floodway.errors import WriteTimeout as WriteTimeout
 from floodway.limits import Limits as Limits
 
@@ -57,6 +63,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ApplicationError",
+    "ApplicationOptions",
     "Balancer",
     "Buffered",
     "ConnectTimeout",
@@ -71,6 +78,7 @@ __all__ = [
     "FrameTooLong",
     "Handler",
     "HandshakeTimeout",
+    "Headers",
     "IdleTimeout",
     "LeastConnections",
     "LengthPrefixed",
@@ -80,14 +88,18 @@ __all__ = [
     "ListenError",
     "ListenerOptions",
     "Newcomer",
+    "ProtocolError",
     "Raw",
     "Reactor",
     "ReactorStats",
+    "Request",
+    "Response",
     "RoundRobin",
     "ServerStopping",
     "ServiceOptions",
     "ServiceStats",
     "SlowConsumer",
+    "TLSError",
     "Timer",
     "View",
     "WorkerStats",

@@ -3,7 +3,8 @@
 Every class is imported in exactly one Python module, its home; everyone else imports it from there.
 """
 
-from collections.abc import Callable, Iterable
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
 from socket import socket
 from typing import Any, Final, Literal, Self, TypeAlias, final
@@ -23,6 +24,8 @@ MAX_OUTPUT_CEILING: Final[int]  # bytes, of `max_output` and of a single write
 READ_CHUNK_CEILING: Final[int]  # bytes
 MAX_BATCH_CEILING: Final[int]  # events
 MAX_READY_CEILING: Final[int]  # descriptors
+MAX_HEAD_CEILING: Final[int]  # bytes
+MAX_HEADERS_CEILING: Final[int]
 TICK: Final[float]  # seconds, the precision of every timer
 
 # Event kinds that do not belong to a connection (home: floodway.conn.reactor).
@@ -32,7 +35,7 @@ EVENT_NOTICE: Final[int]  # target: a notice's name; payload: its value, for the
 EVENT_FOREIGN: Final[int]  # target: a descriptor's number; payload: selectors.EVENT_READ | selectors.EVENT_WRITE, or 0
 # Offsets of a route's events from the number that `add_route` returned.
 ROUTE_OPEN: Final[int]  # payload None
-ROUTE_DATA: Final[int]  # payload bytes, or a LinkBuffer for Buffered
+ROUTE_DATA: Final[int]  # payload bytes, a LinkBuffer for Buffered, or what HTTP gives
 ROUTE_WRITABLE: Final[int]  # payload None
 ROUTE_CLOSE: Final[int]  # payload None or the exception
 ROUTE_EVENTS: Final[int]  # how many numbers a route takes
@@ -77,6 +80,8 @@ class Framing:  # home: floodway.app.framing
     ) -> Framing: ...
     @staticmethod
     def buffered() -> Framing: ...
+    @staticmethod
+    def http1(*, whole_bodies: bool, server: bytes | None) -> Framing: ...
 
 @final
 class Newcomer:  # home: floodway.conn.balancing
@@ -85,6 +90,88 @@ class Newcomer:  # home: floodway.conn.balancing
     def fd(self) -> int: ...
     @property
     def peer(self) -> Address: ...
+
+@final
+class Request:  # home: floodway.app.message
+    """One HTTP request. It belongs to whoever answers it: one thread at a time."""
+    @property
+    def connection(self) -> Connection: ...
+    @property
+    def method(self) -> str:
+        """Such as "GET"."""
+    @property
+    def target(self) -> str:
+        """As it was sent, such as "/items/a%20b?page=2"."""
+    @property
+    def path(self) -> str:
+        """Without the query, percent-decoded as UTF-8, such as "/items/a b"."""
+    @property
+    def raw_path(self) -> bytes:
+        """Without the query, as it was sent."""
+    @property
+    def query(self) -> str:
+        """Without the question mark, as it was sent; empty if there is none."""
+    @property
+    def raw_query(self) -> bytes: ...
+    @property
+    def authority(self) -> str | None:
+        """The host that an absolute target names, which goes before the header; None without one."""
+    @property
+    def http_version(self) -> Literal["1.1", "1.0"]: ...
+    @property
+    def scheme(self) -> Literal["http", "https"]: ...
+    @property
+    def peer(self) -> Address | None:
+        """The client's address, as `Connection.peer`."""
+    @property
+    def headers(self) -> Headers: ...
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """Names in lower case, in the order in which they came."""
+    @property
+    def body(self) -> bytes:
+        """All of it, unless it is streamed."""
+    @property
+    def _more(self) -> bool: ...
+    @property
+    def _started(self) -> bool: ...
+    @property
+    def _finished(self) -> bool: ...
+    def _read(self) -> None: ...
+    def _respond(self, status: int, headers: Iterable[tuple[str | bytes, str | bytes]], body: Buffer) -> bool: ...
+    def _start(
+        self, status: int, headers: Iterable[tuple[str | bytes, str | bytes]], length: int | None = None
+    ) -> bool: ...
+    def _send(self, piece: Buffer, more: bool) -> bool: ...
+
+@final
+class AsgiContext:  # home: floodway.app.asgi.http
+    """What all requests of one event loop have in common."""
+    def __new__(cls, template: dict[str, Any], state: dict[str, Any], create_future: Callable[[], Future[Any]]) -> Self:
+        """`template`: a scope with every key; its "server" may be None, and is then asked of each connection."""
+
+@final
+class AsgiExchange:  # home: floodway.app.asgi.http
+    """One request and its answer, as ASGI has it. Belongs to the event loop's thread."""
+    def __new__(cls, context: AsgiContext, request: Request) -> Self: ...
+    @property
+    def request(self) -> Request: ...
+    def scope(self) -> dict[str, Any]: ...
+    def receive(self) -> Awaitable[dict[str, Any]]: ...
+    def send(self, message: dict[str, Any]) -> Awaitable[None]: ...
+    def on_body(self, piece: bytes, more: bool) -> None: ...
+    def on_writable(self) -> None: ...
+    def on_left(self) -> None: ...
+
+@final
+class Headers(Mapping[str, str]):  # home: floodway.app.message
+    """A request's headers: a mapping from names, in any case, to text. Several values of a name are joined by commas."""
+    def __getitem__(self, name: str) -> str: ...
+    def __contains__(self, name: object) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+    def get_all(self, name: str) -> list[str]:
+        """Every value of a header, in the order in which they came; empty if there is none."""
 
 @final
 class Seats:  # home: floodway.conn.dispatcher

@@ -5,7 +5,7 @@ Validated once at construction; nothing here acts. `Limits` has a file of its ow
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, Literal, TypeAlias, TypedDict, cast, get_args
 
 from floodway._documented import documented
 from floodway.errors import unknown_option
@@ -92,6 +92,30 @@ class ListenerOptions:
         _check_count("send_buffer", self.send_buffer, least=1)
 
 
+Interface: TypeAlias = Literal["auto", "handler", "function", "asgi"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationOptions:
+    """How `serve` calls an application, and what it says for it.
+
+    >>> ApplicationOptions(interface="function").interface
+    'function'
+    """
+
+    interface: Literal["auto", "handler", "function", "asgi"] = documented(
+        "auto",
+        'How the application is called: "handler" (floodway.Handler), "function" (a request in, an answer out), '
+        '"asgi" (ASGI 3). "auto": told from what it is.',
+    )
+    factory: bool = documented(default=False, text="Call what was given, without arguments, to get the application.")
+    server_header: str | None = documented("floodway", "The value of HTTP's Server header. None: no such header.")
+
+    def __post_init__(self) -> None:
+        if self.interface not in get_args(Interface):
+            raise ValueError(f"interface is {self.interface!r}; write one of {', '.join(get_args(Interface))}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceOptions:
     """How `serve` runs an engine as a service: in how many processes, and what it leaves for an operator to find.
@@ -119,6 +143,14 @@ class ServiceOptions:
             _check_count("workers", self.workers, least=1)
         if self.preload and self.workers is None:
             raise ValueError("preload needs workers to share the memory with; pass workers too")
+
+
+class ApplicationFields(TypedDict, total=False):
+    """The fields of `ApplicationOptions` as keyword arguments."""
+
+    interface: Interface
+    factory: bool
+    server_header: str | None
 
 
 class EngineFields(TypedDict, total=False):
@@ -155,16 +187,22 @@ class Options(EngineFields, ListenerFields, LimitFields, total=False):
     """Every option that `Engine` and `serve` take as a keyword."""
 
 
-class ServeOptions(Options, ServiceFields, total=False):
+class ServeOptions(Options, ServiceFields, ApplicationFields, total=False):
     """Every option that `serve` takes as a keyword."""
 
 
-def split_service_options(given: Mapping[str, Any]) -> tuple[ServiceOptions, Options]:  # Any: as each field says
-    """The options of `serve` that are about processes, and those that an engine takes."""
-    names = {field.name for field in fields(ServiceOptions)}
-    service = {name: value for name, value in given.items() if name in names}
-    engine = {name: value for name, value in given.items() if name not in names}
-    return ServiceOptions(**cast("ServiceFields", service)), cast("Options", engine)
+def split_service_options(
+    given: Mapping[str, Any],  # Any: as each field says
+) -> tuple[ServiceOptions, ApplicationOptions, Options]:
+    """The options of `serve` that are about processes, those about the application, and those that an engine takes."""
+    groups = [{field.name for field in fields(group)} for group in (ServiceOptions, ApplicationOptions)]
+    service, application = ({name: value for name, value in given.items() if name in names} for names in groups)
+    engine = {name: value for name, value in given.items() if name not in groups[0] | groups[1]}
+    return (
+        ServiceOptions(**cast("ServiceFields", service)),
+        ApplicationOptions(**cast("ApplicationFields", application)),
+        cast("Options", engine),
+    )
 
 
 def sort_options(
@@ -189,6 +227,8 @@ def reject_unknown(given: Mapping[str, object], known: set[str], owner: str) -> 
     for name in given:
         if name in ServiceFields.__annotations__:
             raise TypeError(f"{owner} runs in this process alone; pass {name} to floodway.serve()")
+        if name in ApplicationFields.__annotations__:
+            raise TypeError(f"{owner} takes handlers; pass {name} to floodway.serve()")
         if name not in known:
             raise unknown_option(name, known, owner)
 

@@ -49,6 +49,16 @@ class HandshakeTimeout(ConnectionClosed, TimeoutError):
     reason = "handshake_timeout"
 
 
+class TLSError(ConnectionClosed):
+    """The encryption of a connection failed or was cut off: the message has the alert or the defect.
+
+    `reason` is `"session"` for what the TLS protocol or a certificate forbade, and for an end without `close_notify`,
+    after which input may be missing.
+    """
+
+    reason = "session"
+
+
 class SlowConsumer(ConnectionClosed):
     """The peer is not reading: pending output passed `Limits.max_output` or the reactor's `max_reactor_output`."""
 
@@ -63,6 +73,12 @@ class FrameTooLong(ConnectionClosed):
     """
 
     reason = "frame_too_long"
+
+
+class ProtocolError(ConnectionClosed):
+    """The peer broke the protocol of its listener, such as HTTP/1.1, or a limit of it; it was told so. Says how."""
+
+    reason = "refused"
 
 
 class ServerStopping(ConnectionClosed):

@@ -8,6 +8,8 @@ from typing import Final, Literal, TypedDict
 
 from floodway._core import (
     MAX_BATCH_CEILING,
+    MAX_HEAD_CEILING,
+    MAX_HEADERS_CEILING,
     MAX_INPUT_CEILING,
     MAX_OUTPUT_CEILING,
     MAX_READY_CEILING,
@@ -75,6 +77,27 @@ class Limits:
     handshake_timeout: float | None = documented(
         10.0, "Seconds for a TLS handshake, from the accept, then HandshakeTimeout."
     )
+    head_timeout: float | None = documented(
+        10.0,
+        "HTTP: seconds in which a request's head has to be complete, from the accept or from its first byte; then 408.",
+    )
+    body_timeout: float | None = documented(
+        30.0, "HTTP: seconds that an application waits for the next byte of a request's body; then 408."
+    )
+    min_body_rate: int | None = documented(
+        240, "HTTP: bytes a second of a request's body that is waited for, judged over 10 seconds; below, 408."
+    )
+    keep_alive_timeout: float | None = documented(
+        60.0, "HTTP: seconds without a request after which a connection is closed."
+    )
+    max_body: int | Literal["auto"] | None = documented(
+        "auto",
+        'HTTP: bytes of a request\'s body; above, 413. "auto": 16 MiB where a body is kept until it is complete (plain '
+        "functions), no limit where it is streamed (ASGI, WSGI).",
+    )
+    max_head: int = documented(16 * KIB, "HTTP: bytes of a request's line and headers; above, 431.")
+    max_headers: int = documented(100, "HTTP: headers of a request; above, 431.")
+    max_target: int = documented(8 * KIB, "HTTP: bytes of a request's target; above, 414.")
     read_chunk: int = documented(
         64 * KIB, "Bytes read from one connection before the others have their turn: small is fair, large is fast."
     )
@@ -102,6 +125,8 @@ class Limits:
         _check_ceiling("read_chunk", self.read_chunk, READ_CHUNK_CEILING)
         _check_ceiling("max_ready", self.max_ready, MAX_READY_CEILING)
         _check_ceiling("max_batch", self.max_batch, MAX_BATCH_CEILING)
+        _check_ceiling("max_head", self.max_head, MAX_HEAD_CEILING)
+        _check_ceiling("max_headers", self.max_headers, MAX_HEADERS_CEILING)
         _check_order("low_water", self.low_water, "high_water", self.high_water, strict=True)
         _check_order("high_water", self.high_water, "max_output", self.max_output, strict=False)
 
@@ -120,6 +145,14 @@ class LimitFields(TypedDict, total=False):
     idle_timeout: float | None
     write_timeout: float | None
     handshake_timeout: float | None
+    head_timeout: float | None
+    body_timeout: float | None
+    min_body_rate: int | None
+    keep_alive_timeout: float | None
+    max_body: int | Literal["auto"] | None
+    max_head: int
+    max_headers: int
+    max_target: int
     read_chunk: int
     max_ready: int
     max_batch: int
@@ -134,8 +167,22 @@ _OPTIONAL: Final = {
     "idle_timeout",
     "write_timeout",
     "handshake_timeout",
+    "head_timeout",
+    "body_timeout",
+    "min_body_rate",
+    "keep_alive_timeout",
+    "max_body",
 }
-_SECONDS: Final = {"idle_timeout", "write_timeout", "handshake_timeout", "grace"}
+_AUTOMATIC: Final = {"max_connections", "max_body"}
+_SECONDS: Final = {
+    "idle_timeout",
+    "write_timeout",
+    "handshake_timeout",
+    "head_timeout",
+    "body_timeout",
+    "keep_alive_timeout",
+    "grace",
+}
 
 
 def _check_value(name: str, value: object) -> None:
@@ -144,7 +191,7 @@ def _check_value(name: str, value: object) -> None:
         if value not in ("close", "drop", "error"):
             raise ValueError(f'Limits.output_policy is {value!r}; write "close", "drop" or "error"')
         return
-    if (value is None and name in _OPTIONAL) or (name == "max_connections" and value == "auto"):
+    if (value is None and name in _OPTIONAL) or (name in _AUTOMATIC and value == "auto"):
         return
     numbers = (int, float) if name in _SECONDS else (int,)
     if isinstance(value, bool) or not isinstance(value, numbers):

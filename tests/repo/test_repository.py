@@ -97,8 +97,10 @@ def test_unsafe_stands_only_where_it_may() -> None:
 @pytest.mark.parametrize(
     ("crate", "attribute"),
     [
+        ("floodway-app", "#![forbid(unsafe_code)]"),
         ("floodway-load", "#![forbid(unsafe_code)]"),
         ("floodway-testkit", "#![forbid(unsafe_code)]"),
+        ("floodway-tls", "#![forbid(unsafe_code)]"),
         ("floodway-conn", "#![deny(unsafe_code)]"),  # allowed, with a reason, in the portable driver
         ("floodway-py", "#![deny(unsafe_code)]"),  # allowed, with a reason, in the files above
     ],

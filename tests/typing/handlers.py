@@ -90,7 +90,6 @@ def serve_them() -> None:
 
     floodway.serve("myserver:echo", "tcp://127.0.0.1:9000", workers="auto", preload=True, pid_file="/run/echo.pid")
 
-    floodway.serve(Echo, "tcp://127.0.0.1:9000")  # type: ignore[arg-type]
     floodway.serve(Echo(), 9000)  # type: ignore[arg-type]
     floodway.serve(Echo(), "tcp://127.0.0.1:9000", workers="all")  # type: ignore[arg-type]
 

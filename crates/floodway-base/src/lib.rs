@@ -9,6 +9,8 @@
 //! | [`LinkBuffer`], [`Reservation`] | `floodway.base.buffer` (`LinkBuffer`, its views) | a chain of blocks; a view keeps its block alive |
 //! | [`BlockPool`], [`Block`], [`Slice`] | `floodway.base.memory` (budgets, what is lent out) | one pool per reactor; a block comes home from any thread |
 //! | [`Codec`], [`framing`] | the framings of `floodway` (`Lines`, `Fixed`, ...) | bytes in, one frame out; no I/O, no clock |
+//! | [`Protocol`] | HTTP and what follows it | a state for each connection; messages out, no I/O, no clock |
+//! | [`Session`] | TLS | ciphertext in, plaintext out, no I/O |
 //! | [`TimerWheel`] | `floodway.conn.timers` (`Timer`) | ticks of 10 ms; never early |
 //! | [`Inbox`] | `Reactor.call_soon` and every call from a foreign thread | one wake-up per sleep |
 //! | [`SlotTable`], [`Token`], [`Slab`] | `Connection.id` | a slot's number with its generation |
@@ -36,7 +38,9 @@ mod inbox;
 mod link_buffer;
 mod owner_cell;
 mod pool;
+mod protocol;
 mod raw_block;
+mod session;
 mod slab;
 mod slots;
 mod stack;
@@ -49,6 +53,8 @@ pub use inbox::{Drain, Inbox, Wake};
 pub use link_buffer::{LinkBuffer, Reservation};
 pub use owner_cell::{AlreadyOwned, OwnerCell, OwnerRef};
 pub use pool::BlockPool;
+pub use protocol::{Progress, Protocol, Received, Refusal};
+pub use session::{Agreed, Session, SessionError, Sessions};
 pub use slab::Slab;
 pub use slots::{SharedSlot, SlotTable, Token};
 pub use timer_wheel::{TimerId, TimerWheel};

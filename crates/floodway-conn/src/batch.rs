@@ -7,12 +7,12 @@
 
 use std::ops::Range;
 
-use floodway_base::{LinkBuffer, Token};
+use floodway_base::{LinkBuffer, Protocol, Token};
 
 use crate::acceptor::Newcomer;
 use crate::connection::{Active, Closed, Input, Marks, Pauses, Pending, State};
 use crate::driver::ForeignReady;
-use crate::message::{Host, Payload};
+use crate::message::Host;
 use crate::notice::Notice;
 use crate::reactor::Reactor;
 use crate::read::{Looked, look_at};
@@ -50,6 +50,17 @@ pub enum Event<'a, H: Host> {
         /// The frame's payload, valid until the reactor is used again: to be copied, and counted as that already.
         payload: &'a [u8],
     },
+    /// The protocol has a message.
+    Message {
+        /// The connection.
+        token: Token,
+        /// Its route.
+        route: u16,
+        /// The message.
+        message: MessageOf<H>,
+        /// The bytes that belong to it; as those of `Data`.
+        payload: &'a [u8],
+    },
     /// Input has come into the connection's buffer.
     Buffer {
         /// The connection.
@@ -79,8 +90,11 @@ pub enum Event<'a, H: Host> {
     },
 }
 
+/// What the host's protocol makes of input.
+type MessageOf<H> = <<H as Host>::Protocol as Protocol>::Message;
+
 /// What the connection at the front has next.
-enum Next {
+enum Next<M> {
     Nothing,
     Later,
     Open,
@@ -88,6 +102,7 @@ enum Next {
     Frame {
         range: Range<usize>,
         own: bool,
+        message: Option<M>,
     },
     Buffer(LinkBuffer),
     Writable,
@@ -125,6 +140,7 @@ impl<H: Host> Reactor<H> {
                 slot.marks.clear(Marks::READY);
             }
             let route = slot.route;
+            let heard = !slot.marks.has(Marks::UNHEARD);
             let token = self.shared.slots.last_token(index);
             return Some(match next {
                 Next::Nothing => continue,
@@ -139,26 +155,38 @@ impl<H: Host> Reactor<H> {
                     route,
                     buffer,
                 },
-                Next::Frame { range, own: false } => Event::Data {
-                    token,
-                    route,
-                    payload: &self.driver.area()[range],
-                },
-                Next::Frame { range, own: true } => {
-                    let (_, active) = self.connections.parts(index)?;
-                    let Input::Own { block, .. } = &active?.input else {
-                        return None;
+                Next::Frame {
+                    range,
+                    own,
+                    message,
+                } => {
+                    let payload = if own {
+                        let (_, active) = self.connections.parts(index)?;
+                        let Input::Own { block, .. } = &active?.input else {
+                            return None;
+                        };
+                        &block.filled()[range]
+                    } else {
+                        &self.driver.area()[range]
                     };
-                    Event::Data {
-                        token,
-                        route,
-                        payload: &block.filled()[range],
+                    match message {
+                        None => Event::Data {
+                            token,
+                            route,
+                            payload,
+                        },
+                        Some(message) => Event::Message {
+                            token,
+                            route,
+                            message,
+                            payload,
+                        },
                     }
                 }
                 Next::Close(closed) => Event::Close {
                     token,
                     route,
-                    wanted: self.shared.route(route).wanted.close,
+                    wanted: heard && self.shared.route(route).wanted.close,
                     closed,
                 },
             });
@@ -168,7 +196,7 @@ impl<H: Host> Reactor<H> {
     }
 
     /// What a connection has next, and whether it may have more.
-    fn next_of(&mut self, index: u32) -> (Next, bool) {
+    fn next_of(&mut self, index: u32) -> (Next<MessageOf<H>>, bool) {
         let Some((slot, active)) = self.connections.parts(index) else {
             return (Next::Nothing, false);
         };
@@ -197,7 +225,8 @@ impl<H: Host> Reactor<H> {
             // What it has answered so far is flushed before it is asked for more.
             active.pauses.set(Pauses::OUTPUT, true);
         }
-        match look_at(index, slot, active, &self.shared, self.driver.area()) {
+        let area = self.driver.area();
+        match look_at(index, slot, active, &self.shared, area, self.now) {
             Looked::Nothing if active.pending.take(Pending::WRITABLE) => {
                 active.busy = waits;
                 (Next::Writable, true)
@@ -205,6 +234,10 @@ impl<H: Host> Reactor<H> {
             Looked::Nothing => (Next::Nothing, false),
             Looked::TooLong(error) => {
                 self.begin_close(index, CloseReason::FrameTooLong(error));
+                (Next::Nothing, false)
+            }
+            Looked::Refused(refusal) => {
+                self.refuse(index, &refusal);
                 (Next::Nothing, false)
             }
             Looked::Frame => {
@@ -237,7 +270,7 @@ impl<H: Host> Reactor<H> {
 }
 
 /// Takes the frame that was found out of the input.
-fn take_frame<P: Payload>(active: &mut Active<P>) -> Next {
+fn take_frame<H: Host>(active: &mut Active<H>) -> Next<MessageOf<H>> {
     let Some(found) = active.found.take() else {
         return Next::Nothing;
     };
@@ -251,9 +284,15 @@ fn take_frame<P: Payload>(active: &mut Active<P>) -> Next {
         }
         Input::Area { start, .. } => (*start, false),
         Input::Own { start, .. } => (*start, true),
-        Input::Empty => return Next::Nothing,
+        Input::Empty => (0, false),
     };
     active.input.consume(found.consumed as usize);
     let range = (start + found.payload_start) as usize..(start + found.payload_end) as usize;
-    Next::Frame { range, own }
+    let conversation = active.conversation.as_mut();
+    let message = conversation.and_then(|it| it.message.take());
+    Next::Frame {
+        range,
+        own,
+        message,
+    }
 }

@@ -6,20 +6,23 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
-use floodway_base::{BlockMut, BlockPool, LinkBuffer, TimerId};
+use floodway_base::{BlockMut, BlockPool, LinkBuffer, Protocol, TimerId};
 use floodway_sys::SocketAddress;
 
 use crate::driver::Interest;
-use crate::message::Payload;
+use crate::message::Host;
 use crate::output::OutQueue;
 use crate::reason::CloseReason;
+use crate::transport::Transport;
 
-/// Where a connection is in its life.
+/// Where a connection is in its life. `Shared::state` knows the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum State {
     /// Its address is being resolved or the kernel is connecting.
     Opening,
+    /// The socket is connected; what it is to be encrypted with is being agreed on.
+    Handshaking,
     /// Bytes travel. Either direction may be finished: see `Marks`.
     Open,
     /// Closed here: output is being flushed.
@@ -47,6 +50,8 @@ impl Marks {
     pub const TOUCHED: u8 = 1 << 4;
     /// Its input goes to a link buffer that the handler consumes.
     pub const BUFFERED: u8 = 1 << 6;
+    /// Accepted, but not open yet: nobody has heard of it, so nobody is told of its end.
+    pub const UNHEARD: u8 = 1 << 7;
     /// The peer's FIN was announced while receiving was off; input may precede it.
     pub const END_AHEAD: u8 = 1 << 5;
 
@@ -174,8 +179,12 @@ impl Input {
         }
     }
 
-    /// Appends bytes to a block of its own, the smallest that fits. Returns how many bytes were copied.
+    /// Appends bytes to the chain, or to a block of its own, the smallest that fits. Returns how many bytes were copied.
     pub fn save(&mut self, bytes: &[u8], pool: &BlockPool) -> usize {
+        if let Self::Chain(buffer) = self {
+            buffer.write(bytes);
+            return bytes.len();
+        }
         if let Self::Own { block, start } = self {
             let start = *start as usize;
             let room = block.capacity() - block.len();
@@ -214,6 +223,13 @@ pub(crate) struct Found {
     pub payload_start: u32,
     pub payload_end: u32,
     pub consumed: u32,
+}
+
+/// The state of a connection's protocol, and the message whose payload is `Active::found`.
+#[derive(Debug)]
+pub(crate) struct Conversation<P: Protocol> {
+    pub state: P,
+    pub message: Option<P::Message>,
 }
 
 /// Events of a connection, apart from input, that Python has not seen yet.
@@ -268,12 +284,15 @@ pub struct Closed {
     clippy::struct_excessive_bools,
     reason = "facts that hold independently of each other"
 )]
-pub(crate) struct Active<P> {
+pub(crate) struct Active<H: Host> {
+    pub transport: Transport,
     pub input: Input,
     pub found: Option<Found>,
+    /// What its protocol remembers, where the route has one.
+    pub conversation: Option<Box<Conversation<H::Protocol>>>,
     /// Bytes at the front of the input that were searched in vain.
     pub scanned: u32,
-    pub output: OutQueue<P>,
+    pub output: OutQueue<H::Payload>,
     /// What the driver was asked for.
     pub interest: Interest,
     pub pauses: Pauses,
@@ -286,7 +305,7 @@ pub(crate) struct Active<P> {
     pub held: bool,
     /// A worker thread is handling an event: the next one waits.
     pub busy: bool,
-    /// While opening or lingering: the tick at which that ends.
+    /// While opening, shaking hands or lingering: the tick at which that ends.
     pub deadline: Option<u32>,
     /// The tick at which pending output last made progress, and the bytes the peer had not acknowledged then.
     pub output_progress: u32,
@@ -298,11 +317,13 @@ pub(crate) struct Active<P> {
     pub closed: Option<Box<Closed>>,
 }
 
-impl<P: Payload> Active<P> {
+impl<H: Host> Active<H> {
     pub fn new(interest: Interest) -> Self {
         Self {
+            transport: Transport::Plain,
             input: Input::Empty,
             found: None,
+            conversation: None,
             scanned: 0,
             output: OutQueue::new(),
             interest,
@@ -326,14 +347,34 @@ impl<P: Payload> Active<P> {
         debug_assert!(self.is_idle(), "it belongs to a connection still");
         self.input = Input::Empty;
         self.found = None;
+        self.conversation = None;
         self.scanned = 0;
         self.blocked = false;
         self.reason = CloseReason::Finished;
     }
 
+    /// Whether the protocol, if there is one, has nothing to remember.
+    pub fn conversation_rests(&self) -> bool {
+        let state = self.conversation.as_ref().map(|it| &it.state);
+        state.is_none_or(Protocol::is_at_rest)
+    }
+
+    /// Whether the protocol, if there is one, owes the peer something.
+    pub fn owes(&self) -> bool {
+        let state = self.conversation.as_ref().map(|it| &it.state);
+        state.is_some_and(Protocol::owes)
+    }
+
+    /// Whether the kernel has all output.
+    pub fn is_flushed(&self) -> bool {
+        self.output.is_empty() && self.transport.is_flushed()
+    }
+
     /// Whether dropping it would lose nothing.
     pub fn is_idle(&self) -> bool {
-        self.input.len() == 0
+        self.transport.is_plain()
+            && self.input.len() == 0
+            && self.conversation_rests()
             && self.output.is_empty()
             && self.interest == Interest::RECEIVE
             && !self.pauses.any()
@@ -348,6 +389,10 @@ impl<P: Payload> Active<P> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use floodway_base::{Progress, Received, Refusal};
+
     use super::*;
 
     #[derive(Debug)]
@@ -359,14 +404,70 @@ mod tests {
         }
     }
 
-    impl Payload for Bytes {}
+    impl crate::Payload for Bytes {}
+
+    #[derive(Debug)]
+    struct Silence;
+
+    impl Protocol for Silence {
+        type Config = ();
+        type Message = ();
+        type Command = ();
+
+        fn new(_: &Arc<()>, _: u32) -> Self {
+            Self
+        }
+
+        fn receive(&mut self, _: &[u8], _: bool, _: u32) -> Received<()> {
+            Received {
+                consumed: 0,
+                step: Progress::More,
+            }
+        }
+
+        fn obey(&mut self, (): (), _: u32) -> bool {
+            false
+        }
+
+        fn deadline(&self) -> Option<u32> {
+            None
+        }
+
+        fn rebuke_plain() -> Refusal {
+            Refusal {
+                farewell: Vec::new(),
+                reason: "",
+            }
+        }
+
+        fn expire(&mut self, _: u32) -> Option<Refusal> {
+            None
+        }
+
+        fn owes(&self) -> bool {
+            false
+        }
+
+        fn is_at_rest(&self) -> bool {
+            true
+        }
+    }
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Host for Nobody {
+        type Payload = Bytes;
+        type Protocol = Silence;
+        type Call = ();
+    }
 
     #[test]
     fn a_busy_connection_costs_little_more_than_its_queues() {
         assert!(
-            size_of::<Active<Bytes>>() <= 176,
+            size_of::<Active<Nobody>>() <= 192,
             "{}",
-            size_of::<Active<Bytes>>()
+            size_of::<Active<Nobody>>()
         );
     }
 }

@@ -20,6 +20,7 @@ mod clock;
 mod connection;
 pub mod driver;
 mod foreign;
+mod handshakes;
 mod message;
 mod notice;
 mod output;
@@ -33,6 +34,7 @@ mod seats;
 mod settle;
 mod shared;
 mod stats;
+mod transport;
 mod wake;
 mod write;
 

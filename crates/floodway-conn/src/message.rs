@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use floodway_base::{LinkBuffer, Slice, Token};
+use floodway_base::{LinkBuffer, Protocol, Slice, Token};
 use floodway_sys::SocketAddress;
 
 use crate::acceptor::Newcomer;
@@ -18,6 +18,8 @@ pub trait Host: fmt::Debug + 'static {
     /// Output by reference; handed back through `Reactor::take_spent`, since a Python object may only be dropped
     /// by a thread that is attached to the interpreter.
     type Payload: Payload;
+    /// What is spoken on routes that have a protocol.
+    type Protocol: Protocol;
     /// Something to call on the reactor's thread.
     type Call: Send + fmt::Debug + 'static;
 }
@@ -31,6 +33,21 @@ pub enum Outgoing<P> {
     Copied(Slice),
     /// Blocks by reference.
     Buffer(LinkBuffer),
+    /// To be copied.
+    Owned(Vec<u8>),
+}
+
+impl<P: Payload> Outgoing<P> {
+    /// Bytes to send.
+    #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Payload(payload) => payload.as_ref().len(),
+            Self::Copied(slice) => slice.len(),
+            Self::Buffer(buffer) => buffer.len(),
+            Self::Owned(bytes) => bytes.len(),
+        }
+    }
 }
 
 /// A request from a thread that does not own the reactor, in its inbox.
@@ -46,6 +63,8 @@ pub enum Message<H: Host> {
     Abort(Token, CloseReason),
     /// Look at the desired state in the connection's control bits and overrides.
     Refresh(Token),
+    /// Tell the connection's protocol.
+    Command(Token, <H::Protocol as Protocol>::Command),
     /// A worker thread has handled an event, and left this of the connection's buffer.
     Done(Token, Option<LinkBuffer>),
     /// Own this socket.

@@ -27,10 +27,12 @@ use crate::driver::{
     self, Completion, Driver, DriverKind, DriverLimits, ForeignReady, Interest, Sockets, Target,
     Waited,
 };
+use crate::handshakes::Handshakes;
 use crate::message::Host;
 use crate::notice::Notices;
 use crate::output::OutArea;
 use crate::shared::Shared;
+use crate::transport::Scratch;
 use crate::wake::InboxWaker;
 
 /// Bytes of payloads that were sent but not yet dropped, above which Python is visited before a blocking wait.
@@ -70,9 +72,9 @@ pub(crate) enum Owner {
 
 /// The connections of a reactor.
 #[derive(Debug)]
-pub(crate) struct Connections<P> {
+pub(crate) struct Connections<H: Host> {
     pub slots: Slab<Slot>,
-    pub actives: Slab<Active<P>>,
+    pub actives: Slab<Active<H>>,
     /// Active parts as new that no connection has: the next batch wants most of them again.
     spare: Vec<u32>,
 }
@@ -80,14 +82,14 @@ pub(crate) struct Connections<P> {
 /// Numbers below this one may be spare. Only those, or the spare ones would hold on to the memory of a burst.
 const SPARE_ACTIVES: u32 = 256;
 
-impl<P: crate::Payload> Connections<P> {
+impl<H: Host> Connections<H> {
     /// The slots in use.
     pub fn indices(&self) -> Vec<u32> {
         self.slots.iter().map(|(index, _)| index).collect()
     }
 
     /// The slot and, when the connection is busy, its active part.
-    pub fn parts(&mut self, index: u32) -> Option<(&mut Slot, Option<&mut Active<P>>)> {
+    pub fn parts(&mut self, index: u32) -> Option<(&mut Slot, Option<&mut Active<H>>)> {
         let slot = self.slots.get_mut(index)?;
         let active = match slot.active {
             0 => None,
@@ -97,7 +99,7 @@ impl<P: crate::Payload> Connections<P> {
     }
 
     /// The slot and its active part, which is made if there is none.
-    pub fn busy(&mut self, index: u32) -> Option<(&mut Slot, &mut Active<P>)> {
+    pub fn busy(&mut self, index: u32) -> Option<(&mut Slot, &mut Active<H>)> {
         let slot = self.slots.get_mut(index)?;
         if slot.active == 0 {
             let spare = self.spare.pop();
@@ -107,6 +109,11 @@ impl<P: crate::Payload> Connections<P> {
         }
         let active = self.actives.get_mut(slot.active - 1)?;
         Some((slot, active))
+    }
+
+    /// Whether a connection's bytes travel encrypted.
+    pub fn is_secure(&mut self, index: u32) -> bool {
+        matches!(self.parts(index), Some((_, Some(active))) if !active.transport.is_plain())
     }
 
     /// Takes the active part, which is idle, from a connection.
@@ -126,7 +133,7 @@ impl<P: crate::Payload> Connections<P> {
 
 /// What a driver may see while it waits.
 struct View<'a, H: Host> {
-    connections: &'a mut Connections<H::Payload>,
+    connections: &'a mut Connections<H>,
     acceptors: &'a [Option<Acceptor>],
     shared: &'a Shared<H>,
     pool: &'a BlockPool,
@@ -146,6 +153,7 @@ impl<H: Host> Sockets for View<'_, H> {
             .slots
             .get(token.slot)
             .is_some_and(is_buffered)
+            && !self.connections.is_secure(token.slot)
         {
             let (slot, active) = self.connections.busy(token.slot)?;
             if matches!(active.input, Input::Empty) {
@@ -189,7 +197,7 @@ pub struct Reactor<H: Host> {
     pub(crate) shared: Arc<Shared<H>>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) limits: ReactorLimits,
-    pub(crate) connections: Connections<H::Payload>,
+    pub(crate) connections: Connections<H>,
     pub(crate) acceptors: Vec<Option<Acceptor>>,
     /// Connections with something for Python, by slot.
     pub(crate) ready: VecDeque<u32>,
@@ -211,6 +219,9 @@ pub struct Reactor<H: Host> {
     pub(crate) out_area: OutArea,
     /// Payloads that were sent, for `take_spent`.
     pub(crate) spent: Vec<H::Payload>,
+    /// What secure connections use in turn.
+    pub(crate) scratch: Scratch,
+    pub(crate) handshakes: Handshakes,
     /// Of connections that are being opened: addresses to try if this one does not answer, the next one last.
     pub(crate) fallbacks: HashMap<u32, Vec<SocketAddress>>,
     pub(crate) clock: Clock,
@@ -277,6 +288,8 @@ impl<H: Host> Reactor<H> {
             pool: BlockPool::new(base_limits::POOL_IDLE_BYTES),
             out_area: OutArea::new(),
             spent: Vec::new(),
+            scratch: Scratch::default(),
+            handshakes: Handshakes::default(),
             fallbacks: HashMap::new(),
             clock,
             now,
@@ -323,7 +336,9 @@ impl<H: Host> Reactor<H> {
             if self.shared.take_stop() {
                 break Polled::Stopped;
             }
-            let may_block = !self.has_events() && self.shared.inbox.prepare_to_sleep();
+            let may_block = !self.has_events()
+                && self.handshakes.is_empty()
+                && self.shared.inbox.prepare_to_sleep();
             if may_block && self.spent_bytes() > SPENT_HIGH_BYTES {
                 self.shared.inbox.awake();
                 break Polled::Batch;
@@ -340,6 +355,7 @@ impl<H: Host> Reactor<H> {
                 blocked_nanos += (after - before).as_nanos() as u64;
             }
             self.shared.inbox.awake();
+            self.go_on_with_handshakes();
             self.run_completions();
             self.take_messages();
             self.run_timers();

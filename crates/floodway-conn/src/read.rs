@@ -1,16 +1,20 @@
 //! Receiving: from a completion to a whole frame at the front of a connection's input.
 
 use std::ops::Range;
+use std::sync::atomic::Ordering::Relaxed;
 
-use floodway_base::{FrameTooLong, Step, Token};
+use floodway_base::{
+    FrameTooLong, LinkBuffer, Progress, Protocol, Refusal, SessionError, Step, Token,
+};
 use floodway_sys::{Errno, socket};
 
-use crate::connection::{Active, Found, Input, Marks, Pending, Slot, State};
+use crate::connection::{Active, Conversation, Found, Input, Marks, Pending, Slot, State};
 use crate::message::Host;
 use crate::reactor::Reactor;
 use crate::reason::CloseReason;
 use crate::route::Framing;
 use crate::shared::{Shared, control};
+use crate::transport::{Arrived, Transport, TransportError};
 
 impl<H: Host> Reactor<H> {
     pub(crate) fn on_received(&mut self, token: Token, range: Range<usize>) {
@@ -21,29 +25,110 @@ impl<H: Host> Reactor<H> {
         let Some((slot, active)) = self.connections.busy(index) else {
             return;
         };
-        match &mut active.input {
-            Input::Empty => {
-                active.input = Input::Area {
-                    start: range.start as u32,
-                    end: range.end as u32,
-                };
-                self.in_area.push(index);
+        if slot.state == State::Handshaking && !self.handshakes.take_step() {
+            if active.transport.postpone(&self.driver.area()[range]) {
+                self.handshakes.wait(index);
             }
-            input @ (Input::Own { .. } | Input::Area { .. } | Input::Chain(_)) => {
-                // What is in the area was moved out of it before the wait, and buffered connections receive in place.
-                debug_assert!(
-                    matches!(input, Input::Own { .. }),
-                    "input is saved between waits"
-                );
-                let copied = input.save(&self.driver.area()[range], &self.pool);
-                self.shared.stats.bytes_copied.add(copied as u64);
-            }
+            return;
         }
-        match look_at(index, slot, active, &self.shared, self.driver.area()) {
+        self.take_in(token, range);
+    }
+
+    /// Takes bytes that arrived through the transport into the input.
+    pub(crate) fn take_in(&mut self, token: Token, range: Range<usize>) {
+        let index = token.slot;
+        let Some((slot, active)) = self.connections.busy(index) else {
+            return;
+        };
+        if slot.marks.has(Marks::BUFFERED) && matches!(active.input, Input::Empty) {
+            active.input = Input::Chain(Box::new(LinkBuffer::new(self.pool.clone())));
+        }
+        let arrived = active.transport.receive(
+            self.driver.area_mut(),
+            range,
+            &mut active.input,
+            &mut self.scratch,
+            &self.pool,
+        );
+        match arrived {
+            Ok(Arrived::InArea) => self.in_area.push(index),
+            Ok(Arrived::Copied(count)) => self.shared.stats.bytes_copied.add(count as u64),
+            Err(error) => return self.end_for(token, error),
+        }
+        if active.transport.peer_finished() {
+            slot.marks.set(Marks::PEER_FINISHED);
+        }
+        if !self.shared.route(slot.route).wanted.data {
+            active.input = Input::Empty;
+        }
+        if slot.state == State::Handshaking && active.transport.is_open() {
+            return self.opened(index);
+        }
+        let area = self.driver.area();
+        match look_at(index, slot, active, &self.shared, area, self.now) {
             Looked::Nothing => {}
             Looked::Frame => slot.make_ready(index, &mut self.ready),
             Looked::TooLong(error) => self.begin_close(index, CloseReason::FrameTooLong(error)),
+            Looked::Refused(refusal) => self.refuse(index, &refusal),
         }
+    }
+
+    /// Goes on with handshakes whose bytes had to wait.
+    pub(crate) fn go_on_with_handshakes(&mut self) {
+        self.handshakes.renew();
+        while let Some(index) = self.handshakes.next() {
+            if let Some(token) = self.shared.slots.token(index)
+                && let Some(slot) = self.connections.slots.get_mut(index)
+                && slot.state == State::Handshaking
+            {
+                slot.touch(index, &mut self.touched);
+                self.take_in(token, 0..0);
+            }
+        }
+    }
+
+    /// Tells a peer that speaks the route's protocol, but not encrypted, that it must be. False: the route has none.
+    fn rebuke_plain(&mut self, index: u32) -> bool {
+        let Some((slot, active)) = self.connections.busy(index) else {
+            return false;
+        };
+        if self.shared.route(slot.route).protocol.is_none() {
+            return false;
+        }
+        active.transport = Transport::Plain;
+        self.refuse(index, &H::Protocol::rebuke_plain());
+        true
+    }
+
+    /// Ends a connection whose transport has failed; what it has to say about that is sent, if the kernel takes it now.
+    pub(crate) fn end_for(&mut self, token: Token, error: TransportError) {
+        let index = token.slot;
+        let reason = match error {
+            TransportError::System(errno) => CloseReason::System(errno),
+            TransportError::Session(SessionError::PlainHttp) => {
+                if self.rebuke_plain(index) {
+                    return;
+                }
+                CloseReason::Session(SessionError::PlainHttp.to_string().into())
+            }
+            TransportError::Session(error) => CloseReason::Session(error.to_string().into()),
+        };
+        if let (CloseReason::Session(_), Some((slot, Some(active)))) =
+            (&reason, self.connections.parts(index))
+        {
+            // What was to be sent cannot be any more; the alert still can.
+            let stats = &self.shared.stats;
+            let lost = active.output.len();
+            stats
+                .output_queued
+                .set(stats.output_queued.get() - lost as u64);
+            self.shared.slots.sub_pending(token, lost as u32);
+            active.output.clear(&mut self.spent);
+            if slot.state != State::Closing {
+                return self.begin_close(index, reason);
+            }
+        }
+        self.retire(index, reason);
     }
 
     pub(crate) fn on_received_in_place(&mut self, token: Token, count: usize) {
@@ -67,12 +152,16 @@ impl<H: Host> Reactor<H> {
         slot.progress = self.now;
         add_owned(&self.shared.slots.shared(index).bytes_in, count as u64);
         match slot.state {
-            State::Open => self.shared.route(slot.route).wanted.data,
+            State::Open => {
+                let wanted = self.shared.route(slot.route).wanted.data;
+                wanted || self.connections.is_secure(index)
+            }
+            State::Handshaking => true,
             State::Lingering => {
                 if let Some((_, Some(active))) = self.connections.parts(index) {
                     active.discard_left = active.discard_left.saturating_sub(count as u32);
                     if active.discard_left == 0 {
-                        let reason = active.reason;
+                        let reason = active.reason.clone();
                         self.retire(index, reason);
                     }
                 }
@@ -87,10 +176,12 @@ impl<H: Host> Reactor<H> {
         let Some((slot, Some(active))) = self.connections.parts(index) else {
             return;
         };
-        match look_at(index, slot, active, &self.shared, self.driver.area()) {
+        let area = self.driver.area();
+        match look_at(index, slot, active, &self.shared, area, self.now) {
             Looked::Nothing => {}
             Looked::Frame => slot.make_ready(index, &mut self.ready),
             Looked::TooLong(error) => self.begin_close(index, CloseReason::FrameTooLong(error)),
+            Looked::Refused(refusal) => self.refuse(index, &refusal),
         }
     }
 
@@ -116,7 +207,7 @@ impl<H: Host> Reactor<H> {
         };
         slot.marks.set(Marks::PEER_FINISHED);
         if slot.state == State::Lingering {
-            let reason = active.map_or(CloseReason::Closed, |active| active.reason);
+            let reason = active.map_or(CloseReason::Closed, |active| active.reason.clone());
             self.retire(index, reason);
         }
     }
@@ -141,7 +232,7 @@ impl<H: Host> Reactor<H> {
         }
         let Some(fd) = &slot.socket else { return };
         match socket::take_error(std::os::fd::AsFd::as_fd(fd)) {
-            Ok(None) => self.opened(index),
+            Ok(None) => self.connected(index),
             Ok(Some(errno)) | Err(errno) => self.connect_next(index, errno),
         }
     }
@@ -150,7 +241,7 @@ impl<H: Host> Reactor<H> {
         let index = token.slot;
         let reason = match self.connections.parts(index) {
             // Nothing that was sent is missing any more, and the end was ours.
-            Some((slot, Some(active))) if slot.state == State::Lingering => active.reason,
+            Some((slot, Some(active))) if slot.state == State::Lingering => active.reason.clone(),
             Some((slot, _)) if slot.state == State::Opening => {
                 return self.connect_next(index, errno);
             }
@@ -185,6 +276,7 @@ impl<H: Host> Reactor<H> {
             return;
         };
         active.found = None;
+        active.conversation = None;
         active.scanned = 0;
         let input = std::mem::replace(&mut active.input, Input::Empty);
         let mut copied = 0;
@@ -203,7 +295,7 @@ impl<H: Host> Reactor<H> {
                     }
                 };
             }
-            Framing::Codec(_) => {
+            Framing::Codec(_) | Framing::Protocol => {
                 slot.marks.clear(Marks::BUFFERED);
                 active.input = match input {
                     Input::Chain(buffer) => {
@@ -312,22 +404,25 @@ pub(crate) enum Looked {
     Frame,
     /// No frame of this framing.
     TooLong(FrameTooLong),
+    /// Nothing that the protocol allows.
+    Refused(Refusal),
 }
 
 /// Looks for a whole frame at the front of the input.
 pub(crate) fn look_at<H: Host>(
     index: u32,
     slot: &Slot,
-    active: &mut Active<H::Payload>,
+    active: &mut Active<H>,
     shared: &Shared<H>,
     area: &[u8],
+    now: u32,
 ) -> Looked {
     // A worker thread's handler may change the framing, or leave bytes that come first: what follows is looked at when
     // it is done.
     if slot.state != State::Open || active.busy {
         return Looked::Nothing;
     }
-    if active.found.is_none() && active.input.len() > 0 {
+    if active.found.is_none() && (active.input.len() > 0 || active.conversation.is_some()) {
         let word = shared
             .slots
             .shared(index)
@@ -374,6 +469,11 @@ pub(crate) fn look_at<H: Host>(
                     Err(error) => return Looked::TooLong(error),
                 }
             }
+            Framing::Protocol => {
+                if let Some(refusal) = converse(index, slot, active, shared, area, now) {
+                    return Looked::Refused(refusal);
+                }
+            }
         }
     }
     if active.found.is_some() && !active.pauses.any() {
@@ -383,8 +483,50 @@ pub(crate) fn look_at<H: Host>(
     }
 }
 
+/// Has the protocol look for a message, unless the connection has none. Returns what ends the connection.
+fn converse<H: Host>(
+    index: u32,
+    slot: &Slot,
+    active: &mut Active<H>,
+    shared: &Shared<H>,
+    area: &[u8],
+    now: u32,
+) -> Option<Refusal> {
+    let config = shared.route(slot.route).protocol.as_ref()?;
+    let conversation = active.conversation.get_or_insert_with(|| {
+        // The time for a connection's first message counts from its beginning: silence is part of it.
+        let published = shared.slots.shared(index);
+        let is_first = published.bytes_in.load(Relaxed) == active.input.len() as u64;
+        let since = if is_first {
+            published.opened.load(Relaxed)
+        } else {
+            now
+        };
+        Box::new(Conversation {
+            state: H::Protocol::new(config, since),
+            message: None,
+        })
+    });
+    let ended = slot.marks.has(Marks::PEER_FINISHED);
+    let received = conversation
+        .state
+        .receive(active.input.bytes(area), ended, now);
+    match received.step {
+        Progress::More => active.input.consume(received.consumed),
+        Progress::Message(message, payload) => {
+            conversation.message = Some(message);
+            active.found = Some(Found {
+                payload_start: payload.start as u32,
+                payload_end: payload.end as u32,
+                consumed: received.consumed as u32,
+            });
+        }
+        Progress::Refuse(refusal) => return Some(refusal),
+    }
+    None
+}
+
 /// Adds to a number that only the owner writes, which is cheaper than a locked addition.
 pub(crate) fn add_owned(number: &std::sync::atomic::AtomicU64, n: u64) {
-    use std::sync::atomic::Ordering::Relaxed;
     number.store(number.load(Relaxed) + n, Relaxed);
 }

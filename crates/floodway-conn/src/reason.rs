@@ -1,10 +1,12 @@
 //! Why a connection ended.
 
+use std::sync::Arc;
+
 use floodway_base::FrameTooLong;
 use floodway_sys::Errno;
 
 /// Why a connection ended. What Python makes of it stands in the `errors` module of the Python crate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CloseReason {
     /// Both sides had finished.
     Finished,
@@ -22,10 +24,18 @@ pub enum CloseReason {
     WriteTimeout,
     /// A connection did not open in time.
     ConnectTimeout,
+    /// The handshake of a secure connection was not done in time.
+    HandshakeTimeout,
+    /// The encryption failed: what the session said.
+    Session(Arc<str>),
+    /// The peer has ended a secure connection without saying so: what came may not be all it sent.
+    Truncated,
     /// Pending output above `max_output`, or the largest above the reactor's budget: bytes pending.
     SlowConsumer(u32),
     /// The peer sent a frame above its limit.
     FrameTooLong(FrameTooLong),
+    /// The peer broke the route's protocol, or a limit of it.
+    Refused(&'static str),
     /// The engine stopped.
     ServerStopping,
     /// What the system said.
@@ -34,7 +44,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// The number of names below.
-    pub const KINDS: usize = 12;
+    pub const KINDS: usize = 16;
     /// A name for each kind, for statistics, by `index`.
     pub const NAMES: [&'static str; Self::KINDS] = [
         "finished",
@@ -45,14 +55,18 @@ impl CloseReason {
         "idle_timeout",
         "write_timeout",
         "connect_timeout",
+        "handshake_timeout",
+        "session",
+        "truncated",
         "slow_consumer",
         "frame_too_long",
+        "refused",
         "server_stopping",
         "system",
     ];
 
     /// The kind's number, from 0.
-    pub fn index(self) -> usize {
+    pub fn index(&self) -> usize {
         match self {
             Self::Finished => 0,
             Self::Closed => 1,
@@ -62,10 +76,14 @@ impl CloseReason {
             Self::IdleTimeout => 5,
             Self::WriteTimeout => 6,
             Self::ConnectTimeout => 7,
-            Self::SlowConsumer(_) => 8,
-            Self::FrameTooLong(_) => 9,
-            Self::ServerStopping => 10,
-            Self::System(_) => 11,
+            Self::HandshakeTimeout => 8,
+            Self::Session(_) => 9,
+            Self::Truncated => 10,
+            Self::SlowConsumer(_) => 11,
+            Self::FrameTooLong(_) => 12,
+            Self::Refused(_) => 13,
+            Self::ServerStopping => 14,
+            Self::System(_) => 15,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use floodway_base::Token;
+use floodway_base::{Protocol, Sessions, Token};
 use floodway_sys::{Errno, SocketAddress, socket};
 
 use crate::acceptor::Newcomer;
@@ -15,6 +15,7 @@ use crate::reactor::Reactor;
 use crate::reason::CloseReason;
 use crate::route::Framing;
 use crate::shared::control;
+use crate::transport::Transport;
 
 impl<H: Host> Reactor<H> {
     /// Does what other threads have asked for. Every call of the owner does this first, so that order follows
@@ -26,15 +27,12 @@ impl<H: Host> Reactor<H> {
         let shared = self.shared.clone();
         for message in shared.inbox.drain() {
             match message {
-                Message::Write(token, pieces) => {
-                    for piece in pieces {
-                        self.write_outgoing(token, piece);
-                    }
-                }
+                Message::Write(token, pieces) => self.write_pieces(token, pieces),
                 Message::Finish(token) => self.finish(token),
                 Message::Close(token, reason) => self.close(token, reason),
                 Message::Abort(token, reason) => self.abort(token, reason),
                 Message::Refresh(token) => self.refresh_if_live(token),
+                Message::Command(token, command) => self.command(token, command),
                 Message::Done(token, left) => self.done(token, left),
                 Message::Adopt(newcomer, route) => self.adopt(newcomer, route),
                 Message::Connect(token, timeout) => self.connect(token, timeout),
@@ -80,6 +78,24 @@ impl<H: Host> Reactor<H> {
         if self.shared.is_live(token) {
             self.fail(token.slot, reason);
         }
+    }
+
+    /// Tells a connection's protocol what the application says.
+    pub fn command(&mut self, token: Token, command: <H::Protocol as Protocol>::Command) {
+        if !self.shared.is_live(token) {
+            return;
+        }
+        let Some((_, Some(active))) = self.connections.parts(token.slot) else {
+            return;
+        };
+        let Some(conversation) = &mut active.conversation else {
+            return;
+        };
+        if conversation.state.obey(command, self.now) {
+            return self.begin_close(token.slot, CloseReason::Closed);
+        }
+        self.touch(token.slot);
+        self.look(token.slot);
     }
 
     /// A connection's framing or timeout was changed, or its reading paused or resumed, by whatever thread: does what
@@ -136,8 +152,9 @@ impl<H: Host> Reactor<H> {
         if matches!(configured.framing, Framing::Buffered) {
             all.set(Marks::BUFFERED);
         }
+        let sessions = configured.sessions.clone();
         let tell = configured.wanted.open;
-        let idle = configured.idle_timeout.is_some();
+        let idle = configured.idle_timeout.is_some() || configured.silence_timeout.is_some();
         let added = self.driver.open(token, socket.as_fd(), Interest::RECEIVE);
         self.connections.slots.put(
             index,
@@ -151,16 +168,43 @@ impl<H: Host> Reactor<H> {
                 marks: all,
             },
         );
+        if let Err(errno) = added {
+            return self.retire_unregistered(index, errno);
+        }
+        if let Some(sessions) = sessions {
+            if let Some(slot) = self.connections.slots.get_mut(index) {
+                slot.marks.set(Marks::UNHEARD);
+            }
+            return self.begin_handshake(token, sessions.as_ref());
+        }
         if tell && let Some((_, active)) = self.connections.busy(index) {
             active.pending.set(Pending::OPEN);
             self.make_ready(index);
         }
-        if let Err(errno) = added {
-            return self.retire_unregistered(index, errno);
-        }
         if idle || self.draining.is_some() {
             self.touch(index);
         }
+    }
+
+    /// Encrypts a connection whose socket is connected. It is open when the handshake is done.
+    fn begin_handshake(&mut self, token: Token, sessions: &dyn Sessions) {
+        let index = token.slot;
+        let mut first = Vec::new();
+        let session = match sessions.begin(&mut first) {
+            Ok(session) => session,
+            Err(error) => {
+                return self.retire(index, CloseReason::Session(error.to_string().into()));
+            }
+        };
+        let Some((slot, active)) = self.connections.busy(index) else {
+            return;
+        };
+        let timeout = self.shared.route(slot.route).handshake_timeout;
+        active.transport = Transport::secure(session, first);
+        active.deadline = Some(self.now.wrapping_add(ticks(timeout)));
+        slot.state = State::Handshaking;
+        self.shared.publish_state(index, State::Handshaking);
+        self.touch(index);
     }
 
     /// The driver would not take a connection: ends it.
@@ -230,7 +274,7 @@ impl<H: Host> Reactor<H> {
                 return self.retire(index, CloseReason::System(errno));
             };
             match self.begin_connect(index, token, address) {
-                Ok(socket::ConnectProgress::Done) => return self.opened(index),
+                Ok(socket::ConnectProgress::Done) => return self.connected(index),
                 Ok(socket::ConnectProgress::InProgress) => return,
                 Err(failure) => errno = failure,
             }
@@ -246,7 +290,8 @@ impl<H: Host> Reactor<H> {
         let (socket, progress) = socket::connect(&address)?;
         self.shared.publish(token, address, self.now);
         let (slot, active) = self.connections.busy(index).ok_or(Errno::CANCELED)?;
-        crate::settle::configure_socket(socket.as_fd(), self.shared.route(slot.route))?;
+        let route = self.shared.route(slot.route);
+        crate::settle::configure_socket(socket.as_fd(), route.nodelay, route.keepalive)?;
         self.driver.open(token, socket.as_fd(), Interest::OPENING)?;
         slot.socket = Some(socket);
         active.interest = Interest::OPENING;
@@ -255,12 +300,26 @@ impl<H: Host> Reactor<H> {
     }
 
     /// A connect has succeeded.
+    pub(crate) fn connected(&mut self, index: u32) {
+        self.fallbacks.remove(&index);
+        let Some(slot) = self.connections.slots.get(index) else {
+            return;
+        };
+        let sessions = self.shared.route(slot.route).sessions.clone();
+        match (sessions, self.shared.slots.token(index)) {
+            (Some(sessions), Some(token)) => self.begin_handshake(token, sessions.as_ref()),
+            _ => self.opened(index),
+        }
+    }
+
+    /// Bytes may travel: a connect has succeeded, or a handshake.
     pub(crate) fn opened(&mut self, index: u32) {
         let now = self.now;
         let Some((slot, active)) = self.connections.busy(index) else {
             return;
         };
-        self.fallbacks.remove(&index);
+        let is_accepted = slot.marks.has(Marks::UNHEARD);
+        slot.marks.clear(Marks::UNHEARD);
         slot.state = State::Open;
         slot.progress = now;
         let shared = self.shared.slots.shared(index);
@@ -273,12 +332,15 @@ impl<H: Host> Reactor<H> {
             active.pending.set(Pending::OPEN);
             self.make_ready(index);
         }
-        self.shared.stats.connected.add(1);
+        if !is_accepted {
+            self.shared.stats.connected.add(1);
+        }
         self.touch(index);
+        self.look(index);
     }
 
     /// Takes a connection's socket and the input that was not delivered out of the reactor. None: it is gone, still
-    /// opening, closing, or has output pending.
+    /// opening, closing, encrypted, or has output pending.
     pub fn take_socket(&mut self, token: Token) -> Option<(OwnedFd, Vec<u8>)> {
         if !self.shared.is_live(token) {
             return None;
@@ -296,7 +358,7 @@ impl<H: Host> Reactor<H> {
         if slot.state != State::Open
             || active
                 .as_ref()
-                .is_some_and(|active| !active.output.is_empty())
+                .is_some_and(|active| !active.output.is_empty() || !active.transport.is_plain())
         {
             return None;
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use floodway_base::Codec;
+use floodway_base::{Codec, Protocol, Sessions};
 
 /// How input is shaped before a handler sees it.
 #[derive(Clone, Debug)]
@@ -12,6 +12,8 @@ pub enum Framing {
     Codec(Arc<dyn Codec>),
     /// Received into the connection's own link buffer, which the handler consumes.
     Buffered,
+    /// The route's protocol makes messages of it.
+    Protocol,
 }
 
 /// What becomes of output beyond `max_output`.
@@ -40,12 +42,20 @@ pub struct Wanted {
 }
 
 /// The configuration of a listener's or connector's connections. Immutable once connections exist.
-#[derive(Clone, Debug)]
-pub struct Route {
+#[derive(Debug)]
+pub struct Route<P: Protocol> {
     /// Events that Python wants.
     pub wanted: Wanted,
+    /// What encrypts; None: nothing does.
+    pub sessions: Option<Arc<dyn Sessions>>,
+    /// Ends a secure connection whose handshake is not done by then.
+    pub handshake_timeout: Duration,
     /// How input is shaped, until a connection changes it.
     pub framing: Framing,
+    /// What is spoken, where `framing` says so.
+    pub protocol: Option<Arc<P::Config>>,
+    /// With a protocol: ends a connection that has not sent its first byte by then.
+    pub silence_timeout: Option<Duration>,
     /// Bytes of undelivered input.
     pub max_input: usize,
     /// Bytes of pending output at which reading from the connection pauses.

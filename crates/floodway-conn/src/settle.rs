@@ -3,18 +3,18 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use floodway_base::Token;
+use floodway_base::{Protocol, Refusal, Token};
 use floodway_sys::{Errno, socket};
 
 use crate::acceptor::ip_of;
 use crate::clock::{is_before, ticks};
-use crate::connection::{Input, Marks, Pauses, Pending, State};
+use crate::connection::{Active, Input, Marks, Pauses, Pending, State};
 use crate::driver::Interest;
 use crate::message::Host;
 use crate::reactor::{Owner, Reactor};
 use crate::reason::CloseReason;
-use crate::route::Route;
-use crate::shared::{IdleOverride, control};
+use crate::shared::{Admitted, IdleOverride, control};
+use crate::transport::Transport;
 
 /// How long, and for how many bytes, a closed connection discards input while it waits for the peer's FIN: closing
 /// with unread input would send a reset, which destroys the answer on its way (RFC 9112 section 9.6).
@@ -31,11 +31,15 @@ pub(crate) struct Drain {
     pub spare_silent_until: u32,
 }
 
-/// Applies a route's socket options to an outgoing connection; accepted ones inherit those of their listener.
-pub(crate) fn configure_socket(fd: BorrowedFd<'_>, route: &Route) -> Result<(), Errno> {
+/// Applies socket options to an outgoing connection; accepted ones inherit those of their listener.
+pub(crate) fn configure_socket(
+    fd: BorrowedFd<'_>,
+    nodelay: bool,
+    keepalive: Option<Duration>,
+) -> Result<(), Errno> {
     if socket::is_tcp(fd)? {
-        socket::set_nodelay(fd, route.nodelay)?;
-        socket::set_keepalive(fd, route.keepalive)?;
+        socket::set_nodelay(fd, nodelay)?;
+        socket::set_keepalive(fd, keepalive)?;
     }
     Ok(())
 }
@@ -116,64 +120,110 @@ impl<H: Host> Reactor<H> {
 
     /// Ends what has nothing left to do. Returns false when the connection is gone.
     fn end_if_done(&mut self, index: u32, token: Token) -> bool {
-        let draining = self.draining;
-        let now = self.now;
         let Some((slot, active)) = self.connections.parts(index) else {
             return false;
         };
-        let flushed = active
-            .as_ref()
-            .is_none_or(|active| active.output.is_empty());
+        let flushed = active.is_none_or(|active| active.is_flushed());
         match slot.state {
-            State::Opening if draining.is_some() => {
+            State::Opening | State::Handshaking if self.draining.is_some() => {
                 // Nothing has begun that could be finished.
                 self.retire(index, CloseReason::ServerStopping);
                 false
             }
-            State::Opening | State::Lingering => true,
-            State::Closed => false,
-            State::Closing => !flushed || self.shut_and_linger(index),
-            State::Open => {
-                let delivered = active.as_ref().is_none_or(|active| {
-                    active.input.len() == 0 || active.found.is_none() && !active.pauses.any()
-                });
-                let quiet = active.as_ref().is_none_or(|active| {
-                    !active.pauses.any() && !active.pending.any() && !active.held && !active.busy
-                }) && flushed
-                    && delivered;
-                let finishing = active.is_some_and(|active| active.finishing);
-                if slot.marks.has(Marks::PEER_FINISHED) && quiet {
-                    self.retire(index, CloseReason::Finished);
-                    return false;
-                }
-                if finishing && flushed && !slot.marks.set(Marks::SHUT) {
-                    if let Some(fd) = &slot.socket
-                        && let Err(errno) = socket::shutdown_write(fd.as_fd())
-                    {
-                        self.retire(index, CloseReason::System(errno));
-                        return false;
-                    }
-                    return true;
-                }
-                if let Some(drain) = draining
-                    && quiet
-                {
-                    let shared = self.shared.slots.shared(index);
-                    let silent = shared.bytes_in.load(std::sync::atomic::Ordering::Relaxed) == 0;
-                    let holds_half_a_frame = self
-                        .connections
-                        .parts(index)
-                        .and_then(|(_, active)| active)
-                        .is_some_and(|active| active.input.len() > 0);
-                    let may_wait = silent && is_before(now, drain.spare_silent_until);
-                    if !may_wait && !holds_half_a_frame {
-                        self.shared.finish(token);
-                        self.begin_close(index, CloseReason::ServerStopping);
-                        return self.shut_and_linger(index);
-                    }
-                }
-                true
+            State::Handshaking if slot.marks.has(Marks::PEER_FINISHED) => {
+                self.retire(index, CloseReason::Truncated);
+                false
             }
+            State::Opening | State::Handshaking | State::Lingering => true,
+            State::Closed => false,
+            State::Closing => {
+                !flushed || self.has_goodbye_to_send(index, token) || self.shut_and_linger(index)
+            }
+            State::Open => self.end_if_both_are_done(index, token, flushed),
+        }
+    }
+
+    /// The same for an open connection: when the peer has finished, when this side has, when the engine stops.
+    fn end_if_both_are_done(&mut self, index: u32, token: Token, flushed: bool) -> bool {
+        let Some((slot, active)) = self.connections.parts(index) else {
+            return false;
+        };
+        let delivered = active.as_ref().is_none_or(|active| {
+            active.input.len() == 0 || active.found.is_none() && !active.pauses.any()
+        });
+        let quiet = active.as_ref().is_none_or(|active| {
+            !active.pauses.any()
+                && !active.pending.any()
+                && !active.held
+                && !active.busy
+                && !active.owes()
+        }) && flushed
+            && delivered;
+        let speaks = self.shared.route(slot.route).protocol.is_some();
+        let peer_finished = slot.marks.has(Marks::PEER_FINISHED);
+        let shuts = flushed
+            && !slot.marks.has(Marks::SHUT)
+            && active.as_ref().is_some_and(|active| active.finishing);
+        let holds_half_a_frame = active.is_some_and(|active| active.input.len() > 0);
+        if (peer_finished && quiet || shuts) && self.has_goodbye_to_send(index, token) {
+            return true;
+        }
+        if peer_finished && quiet {
+            let reason = self.reason_of_end(index);
+            self.retire(index, reason);
+            return false;
+        }
+        if shuts {
+            let Some((slot, _)) = self.connections.parts(index) else {
+                return false;
+            };
+            slot.marks.set(Marks::SHUT);
+            if let Some(fd) = &slot.socket
+                && let Err(errno) = socket::shutdown_write(fd.as_fd())
+            {
+                self.retire(index, CloseReason::System(errno));
+                return false;
+            }
+            return true;
+        }
+        if let Some(drain) = self.draining
+            && quiet
+        {
+            let may_be_asked = self.is_silent(index) || speaks;
+            let may_wait = may_be_asked && is_before(self.now, drain.spare_silent_until);
+            if !may_wait && !holds_half_a_frame {
+                self.shared.finish(token);
+                self.begin_close(index, CloseReason::ServerStopping);
+                return self.end_if_done(index, token);
+            }
+        }
+        true
+    }
+
+    /// Says, encrypted, that nothing follows. Returns whether the kernel has yet to take it, or the connection is gone.
+    fn has_goodbye_to_send(&mut self, index: u32, token: Token) -> bool {
+        let Some((_, Some(active))) = self.connections.parts(index) else {
+            return false;
+        };
+        if !active.transport.finish() {
+            return false;
+        }
+        if !self.flush(index, token) {
+            return true;
+        }
+        let parts = self.connections.parts(index);
+        matches!(parts, Some((_, Some(active))) if !active.is_flushed())
+    }
+
+    /// Why a connection ends whose peer has finished.
+    fn reason_of_end(&mut self, index: u32) -> CloseReason {
+        match self.connections.parts(index) {
+            Some((_, Some(active)))
+                if !active.transport.is_plain() && !active.transport.peer_finished() =>
+            {
+                CloseReason::Truncated
+            }
+            _ => CloseReason::Finished,
         }
     }
 
@@ -183,7 +233,7 @@ impl<H: Host> Reactor<H> {
         let Some((slot, active)) = self.connections.busy(index) else {
             return false;
         };
-        let reason = active.reason;
+        let reason = active.reason.clone();
         let shut = slot.marks.has(Marks::SHUT)
             || slot
                 .socket
@@ -233,13 +283,24 @@ impl<H: Host> Reactor<H> {
         let finished = slot.marks.has(Marks::PEER_FINISHED);
         let receive = match slot.state {
             State::Open => {
-                let backlog = self.shared.route(slot.route).thread_backlog;
+                let route = self.shared.route(slot.route);
+                let backlog = route.thread_backlog;
+                let ahead = route.protocol.as_ref().map(|_| route.high_water as usize);
                 let buffered = slot.marks.has(Marks::BUFFERED);
                 !finished
                     && active.as_ref().is_none_or(|active| {
-                        let full = backlog.is_some_and(|bytes| active.input.len() >= bytes);
-                        !active.pauses.any() && !(active.busy && (buffered || full))
+                        let len = active.input.len();
+                        let full = backlog.is_some_and(|bytes| len >= bytes);
+                        !active.pauses.any()
+                            && !(active.busy && (buffered || full))
+                            && ahead.is_none_or(|bytes| len < bytes)
                     })
+            }
+            State::Handshaking => {
+                !finished
+                    && active
+                        .as_ref()
+                        .is_none_or(|active| !active.transport.has_postponed())
             }
             State::Lingering => !finished,
             State::Opening | State::Closing | State::Closed => false,
@@ -285,10 +346,24 @@ impl<H: Host> Reactor<H> {
             self.shared.override_of(index).idle
         };
         match own {
-            IdleOverride::None => self.shared.route(route).idle_timeout.map(ticks),
+            IdleOverride::None => {
+                let route = self.shared.route(route);
+                let timeout = if route.protocol.is_some() && self.is_silent(index) {
+                    route.silence_timeout
+                } else {
+                    route.idle_timeout
+                };
+                timeout.map(ticks)
+            }
             IdleOverride::Never => None,
             IdleOverride::Ticks(ticks) => Some(ticks),
         }
+    }
+
+    /// Whether a connection has never sent a byte.
+    fn is_silent(&self, index: u32) -> bool {
+        let shared = self.shared.slots.shared(index);
+        shared.bytes_in.load(std::sync::atomic::Ordering::Relaxed) == 0
     }
 
     /// The tick at which a connection's state has to be looked at even if nothing happens.
@@ -298,22 +373,28 @@ impl<H: Host> Reactor<H> {
         let write = self.shared.route(route).write_timeout.map(ticks);
         let (slot, active) = self.connections.parts(index)?;
         match slot.state {
-            State::Opening | State::Lingering => active?.deadline,
+            State::Opening | State::Handshaking | State::Lingering => active?.deadline,
             State::Closed => None,
             State::Open | State::Closing => {
+                let active = active.map(|active| &*active);
                 let flush = match (write, active) {
-                    (Some(write), Some(active)) if !active.output.is_empty() => {
+                    (Some(write), Some(active)) if !active.is_flushed() => {
                         Some(self.now.wrapping_add((write / WRITE_CHECKS).max(1)))
                     }
                     _ => None,
                 };
+                let open = slot.state == State::Open;
+                let rests = active.is_none_or(Active::conversation_rests);
                 let idle = idle
-                    .filter(|_| slot.state == State::Open)
+                    .filter(|_| open && rests)
                     .map(|idle| slot.progress.wrapping_add(idle));
-                match (flush, idle) {
-                    (Some(flush), Some(idle)) if is_before(flush, idle) => Some(flush),
-                    (flush, idle) => idle.or(flush),
-                }
+                let asked = active
+                    .filter(|_| open)
+                    .and_then(|active| active.conversation.as_ref()?.state.deadline());
+                [flush, idle, asked]
+                    .into_iter()
+                    .flatten()
+                    .reduce(|one, other| if is_before(other, one) { other } else { one })
             }
         }
     }
@@ -355,13 +436,14 @@ impl<H: Host> Reactor<H> {
             .is_some_and(is_due);
         match slot.state {
             State::Opening if due => return self.retire(index, CloseReason::ConnectTimeout),
+            State::Handshaking if due => return self.retire(index, CloseReason::HandshakeTimeout),
             State::Lingering if due => {
-                let reason = active.map_or(CloseReason::Closed, |active| active.reason);
+                let reason = active.map_or(CloseReason::Closed, |active| active.reason.clone());
                 return self.retire(index, reason);
             }
             State::Open | State::Closing => {
                 if let (Some(write), Some(active)) = (write, &mut active)
-                    && !active.output.is_empty()
+                    && !active.is_flushed()
                 {
                     let unacknowledged = slot
                         .socket
@@ -378,9 +460,21 @@ impl<H: Host> Reactor<H> {
                     }
                 }
                 if slot.state == State::Open
+                    && let Some(active) = &mut active
+                    && let Some(conversation) = &mut active.conversation
+                    && conversation.state.deadline().is_some_and(is_due)
+                    && let Some(refusal) = conversation.state.expire(now)
+                {
+                    return self.refuse(index, &refusal);
+                }
+                let rests = active
+                    .as_ref()
+                    .is_none_or(|active| active.conversation_rests());
+                if slot.state == State::Open
+                    && rests
                     && idle.is_some_and(|idle| is_due(slot.progress.wrapping_add(idle)))
                 {
-                    let has_output = active.is_some_and(|active| !active.output.is_empty());
+                    let has_output = active.is_some_and(|active| !active.is_flushed());
                     return if has_output {
                         self.fail(index, CloseReason::IdleTimeout);
                     } else {
@@ -388,7 +482,7 @@ impl<H: Host> Reactor<H> {
                     };
                 }
             }
-            State::Opening | State::Lingering | State::Closed => {}
+            State::Opening | State::Handshaking | State::Lingering | State::Closed => {}
         }
         self.touch(index);
     }
@@ -405,15 +499,27 @@ impl<H: Host> Reactor<H> {
         };
         match slot.state {
             State::Opening => self.retire(index, reason),
-            State::Open => {
+            State::Handshaking | State::Open => {
                 slot.state = State::Closing;
                 self.shared.publish_state(index, State::Closing);
                 active.reason = reason;
                 active.input = Input::Empty;
                 active.found = None;
+                active.conversation = None;
                 active.pending.take(Pending::WRITABLE);
             }
             State::Closing | State::Lingering | State::Closed => {}
+        }
+    }
+
+    /// Ends a connection whose protocol demands it, after what it has to say to the peer.
+    pub(crate) fn refuse(&mut self, index: u32, refusal: &Refusal) {
+        if let Some(token) = self.shared.slots.token(index) {
+            let len = refusal.farewell.len();
+            if let Admitted::Yes { .. } = self.shared.admit(token, len) {
+                self.write_copy(token, &refusal.farewell);
+            }
+            self.begin_close(index, CloseReason::Refused(refusal.reason));
         }
     }
 
@@ -449,8 +555,9 @@ impl<H: Host> Reactor<H> {
         slot.state = State::Closed;
         self.shared.publish_state(index, State::Closed);
         let wanted = self.shared.route(slot.route).wanted;
-        let tell =
-            wanted.close || word & control::HAS_OBJECT != 0 || active.pending.has(Pending::OPEN);
+        let heard = !slot.marks.has(Marks::UNHEARD);
+        let tell = heard && (wanted.close || active.pending.has(Pending::OPEN))
+            || word & control::HAS_OBJECT != 0;
         let local = match (&slot.socket, tell) {
             (Some(fd), true) => socket::local_address(fd.as_fd()).ok(),
             _ => None,
@@ -468,8 +575,10 @@ impl<H: Host> Reactor<H> {
             .output_queued
             .set(stats.output_queued.get() - active.output.len() as u64);
         active.output.clear(&mut self.spent);
+        active.transport = Transport::Plain;
         active.input = Input::Empty;
         active.found = None;
+        active.conversation = None;
         active.deadline = None;
         active.pending.take(Pending::WRITABLE);
         if was_opening {
@@ -508,6 +617,7 @@ impl<H: Host> Reactor<H> {
     /// still opening is given up at once.
     pub fn drain(&mut self, spare: Duration) {
         let until = self.clock.tick().wrapping_add(ticks(spare));
+        self.shared.set_draining();
         self.draining = Some(Drain {
             spare_silent_until: until,
         });

@@ -84,7 +84,7 @@ pub struct Shared<H: Host> {
     pub inbox: Inbox<Message<H>, InboxWaker>,
     /// What was counted.
     pub stats: Stats,
-    routes: Box<[OnceLock<Route>]>,
+    routes: Box<[OnceLock<Route<H::Protocol>>]>,
     route_count: AtomicUsize,
     overrides: Mutex<HashMap<u32, Override>>,
     peers: Mutex<PeerTable>,
@@ -94,6 +94,7 @@ pub struct Shared<H: Host> {
     writes_dropped: AtomicU64,
     bytes_dropped: AtomicU64,
     stopped: AtomicBool,
+    draining: AtomicBool,
     woken: AtomicBool,
     load: AtomicUsize,
     /// Nanoseconds on the monotonic clock at which the current batch was given to Python; 0 while polling.
@@ -122,6 +123,7 @@ impl<H: Host> Shared<H> {
             writes_dropped: AtomicU64::new(0),
             bytes_dropped: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
             woken: AtomicBool::new(false),
             load: AtomicUsize::new(0),
             busy_since_nanos: AtomicU64::new(0),
@@ -129,7 +131,7 @@ impl<H: Host> Shared<H> {
     }
 
     /// Adds a route. None: there are `MAX_ROUTES` already.
-    pub fn add_route(&self, route: Route) -> Option<u16> {
+    pub fn add_route(&self, route: Route<H::Protocol>) -> Option<u16> {
         let number = self.route_count.fetch_add(1, Ordering::Relaxed);
         self.routes.get(number)?.set(route).ok()?;
         u16::try_from(number).ok()
@@ -139,7 +141,7 @@ impl<H: Host> Shared<H> {
     ///
     /// # Panics
     /// When there is none.
-    pub fn route(&self, number: u16) -> &Route {
+    pub fn route(&self, number: u16) -> &Route<H::Protocol> {
         self.routes[usize::from(number)]
             .get()
             .expect("route numbers come from add_route")
@@ -180,7 +182,7 @@ impl<H: Host> Shared<H> {
     }
 
     /// The route of a connection.
-    pub fn route_of(&self, token: Token) -> &Route {
+    pub fn route_of(&self, token: Token) -> &Route<H::Protocol> {
         self.route((self.control(token) >> control::ROUTE_SHIFT) as u16)
     }
 
@@ -355,9 +357,10 @@ impl<H: Host> Shared<H> {
     pub fn state(&self, token: Token) -> State {
         match (self.control(token) & control::STATE) >> control::STATE_SHIFT {
             0 => State::Opening,
-            1 => State::Open,
-            2 => State::Closing,
-            3 => State::Lingering,
+            1 => State::Handshaking,
+            2 => State::Open,
+            3 => State::Closing,
+            4 => State::Lingering,
             _ => State::Closed,
         }
     }
@@ -427,6 +430,15 @@ impl<H: Host> Shared<H> {
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         self.inbox.wake();
+    }
+
+    pub(crate) fn set_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether connections are being closed as they become idle.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// Lets a poll return at once, with an empty batch if there is no event.

@@ -5,7 +5,6 @@ use std::os::fd::AsFd;
 use floodway_base::{LinkBuffer, Token};
 
 use crate::connection::State;
-use crate::driver::Sent;
 use crate::message::{Host, Outgoing};
 use crate::reactor::Reactor;
 use crate::reason::CloseReason;
@@ -20,7 +19,10 @@ impl<H: Host> Reactor<H> {
         let index = token.slot;
         if self.shared.is_live(token)
             && let Some((slot, active)) = self.connections.busy(index)
-            && matches!(slot.state, State::Opening | State::Open)
+            && matches!(
+                slot.state,
+                State::Opening | State::Handshaking | State::Open
+            )
         {
             slot.touch(index, &mut self.touched);
             self.shared.stats.output_queued.add(len as u64);
@@ -73,8 +75,14 @@ impl<H: Host> Reactor<H> {
         }
     }
 
-    /// Queues what another thread wrote; it was admitted there.
-    pub(crate) fn write_outgoing(&mut self, token: Token, outgoing: Outgoing<H::Payload>) {
+    /// Queues pieces that were admitted together.
+    pub fn write_pieces(&mut self, token: Token, pieces: Vec<Outgoing<H::Payload>>) {
+        for piece in pieces {
+            self.write_outgoing(token, piece);
+        }
+    }
+
+    fn write_outgoing(&mut self, token: Token, outgoing: Outgoing<H::Payload>) {
         match outgoing {
             Outgoing::Payload(payload) if payload.as_ref().len() < REFERENCE_BYTES => {
                 self.write_copy(token, payload.as_ref());
@@ -87,6 +95,7 @@ impl<H: Host> Reactor<H> {
                 self.write_buffer(token, buffer);
             }
             Outgoing::Buffer(buffer) => self.write_buffer(token, buffer),
+            Outgoing::Owned(bytes) => self.write_copy(token, &bytes),
         }
     }
 
@@ -96,41 +105,46 @@ impl<H: Host> Reactor<H> {
         let Some((slot, Some(active))) = self.connections.parts(index) else {
             return true;
         };
-        if active.output.is_empty() {
+        if active.is_flushed() {
             return true;
         }
-        let sent = match &slot.socket {
-            Some(socket)
-                if !active.blocked && matches!(slot.state, State::Open | State::Closing) =>
-            {
-                let driver = &mut self.driver;
-                active.output.with_segments(&self.out_area, |segments| {
-                    driver.send(token, socket.as_fd(), segments)
-                })
-            }
-            _ => Ok(Sent::Now(0)),
-        };
-        match sent {
-            Ok(Sent::Now(0)) => {}
-            Ok(Sent::Now(count)) => {
-                active.output.advance(count, &mut self.spent);
+        let may_send = matches!(
+            slot.state,
+            State::Open | State::Closing | State::Handshaking
+        );
+        if let Some(socket) = &slot.socket
+            && may_send
+            && !active.blocked
+        {
+            let driver = &mut self.driver;
+            let sent = active.transport.send(
+                &mut active.output,
+                &self.out_area,
+                &mut self.scratch,
+                &mut self.spent,
+                |segments| driver.send(token, socket.as_fd(), segments),
+            );
+            let sent = match sent {
+                Ok(sent) => sent,
+                Err(error) => {
+                    self.end_for(token, error);
+                    return false;
+                }
+            };
+            active.blocked = sent.blocked;
+            if sent.moved {
                 active.output_progress = self.now;
                 active.unacknowledged = u32::MAX;
-                let shared = self.shared.slots.shared(index);
-                crate::read::add_owned(&shared.bytes_out, count as u64);
                 slot.progress = self.now;
-                active.blocked = !active.output.is_empty();
-                let stats = &self.shared.stats;
-                stats.bytes_out.add(count as u64);
-                stats
-                    .output_queued
-                    .set(stats.output_queued.get() - count as u64);
-                self.shared.slots.sub_pending(token, count as u32);
             }
-            Ok(Sent::Later) => active.blocked = true,
-            Err(errno) => {
-                self.retire(index, CloseReason::System(errno));
-                return false;
+            if sent.taken > 0 {
+                let count = sent.taken as u64;
+                let shared = self.shared.slots.shared(index);
+                crate::read::add_owned(&shared.bytes_out, count);
+                let stats = &self.shared.stats;
+                stats.bytes_out.add(count);
+                stats.output_queued.set(stats.output_queued.get() - count);
+                self.shared.slots.sub_pending(token, count as u32);
             }
         }
         active.output.leave_area(&self.out_area, &self.pool);

@@ -1,7 +1,8 @@
 //! `Batch`: what one poll found, cut as it is consumed.
 
+use floodway_app::http1::{Exchange, Message};
 use floodway_base::Token;
-use floodway_conn::{CloseReason, Closed, Event, Notice, State};
+use floodway_conn::{CloseReason, Closed, Event, Notice, Outgoing, State};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -13,6 +14,7 @@ use crate::link_buffer::LinkBuffer;
 use crate::newcomer::Newcomer;
 use crate::options::{ROUTE_CLOSE, ROUTE_DATA, ROUTE_EVENTS, ROUTE_OPEN, ROUTE_WRITABLE};
 use crate::reactor::{Core, Reactor};
+use crate::request::Request;
 
 pub(crate) const EVENT_CALL: u32 = 0;
 pub(crate) const EVENT_ACCEPTED: u32 = 1;
@@ -91,6 +93,19 @@ impl Batch {
                     base(route) + ROUTE_DATA,
                     PyBytes::new(py, payload).into_any().unbind(),
                 ),
+                Some(Event::Message {
+                    token,
+                    route,
+                    message,
+                    payload,
+                }) => {
+                    let payload = PyBytes::new(py, payload);
+                    drop(core);
+                    match Self::message(&reactor, token, route, message, payload)? {
+                        Some(triple) => return Ok(Some(triple)),
+                        None => continue,
+                    }
+                }
                 Some(Event::Open { token, route }) => (token, base(route) + ROUTE_OPEN, py.None()),
                 Some(Event::Writable { token, route }) => {
                     (token, base(route) + ROUTE_WRITABLE, py.None())
@@ -151,6 +166,44 @@ impl Batch {
 }
 
 impl Batch {
+    /// What the protocol has for the handler, if it is for the handler: a request, (piece of a body, whether more follows),
+    /// or None for a peer that has finished.
+    fn message(
+        reactor: &Bound<'_, Reactor>,
+        token: Token,
+        route: u16,
+        message: Message,
+        payload: Bound<'_, PyBytes>,
+    ) -> PyResult<Option<Triple>> {
+        let py = reactor.py();
+        let connection = Reactor::object(reactor, token)?;
+        let payload = match message {
+            Message::Request(request) => {
+                let request =
+                    Request::new(py, connection.clone().unbind(), *request, payload.unbind());
+                Py::new(py, request)?.into_any()
+            }
+            Message::Body { bytes, more } => {
+                let payload = if bytes.is_empty() {
+                    payload
+                } else {
+                    PyBytes::new(py, &bytes)
+                };
+                (payload, more).into_pyobject(py)?.into_any().unbind()
+            }
+            Message::Continue => {
+                let word = Exchange::CONTINUE.to_vec();
+                connection
+                    .get()
+                    .send_owned(py, vec![Outgoing::Owned(word)])?;
+                return Ok(None);
+            }
+            Message::Left => py.None(),
+        };
+        let kind = base(route) + ROUTE_DATA;
+        Ok(Some((kind, connection.into_any().unbind(), payload)))
+    }
+
     /// Lends a buffered connection's input to its handler.
     fn lend(
         &mut self,
@@ -189,7 +242,7 @@ impl Batch {
             None if wanted => Bound::new(py, Connection::new(self.reactor.clone_ref(py), token))?,
             None => return Ok(None),
         };
-        let error = match (failure, closed.reason) {
+        let error = match (failure, &closed.reason) {
             (Some(error), CloseReason::Host) => Some(error),
             (_, reason) => errors::of_reason(py, reason, &closed.peer)?,
         };
@@ -267,7 +320,7 @@ fn describe(py: Python<'_>, notice: Notice) -> PyResult<(Py<PyAny>, Py<PyAny>)> 
 /// A state as Python names it.
 pub(crate) fn state_name(state: State, half_closed: bool) -> &'static str {
     match state {
-        State::Opening => "opening",
+        State::Opening | State::Handshaking => "opening",
         State::Open if half_closed => "half-closed",
         State::Open => "open",
         State::Closing | State::Lingering => "closing",

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use floodway_app::http1::Command;
 use floodway_base::{Token, limits};
 use floodway_conn::{
     Admitted, CloseReason, Closed, Framing as NativeFraming, Message, Outgoing, OutputPolicy,
@@ -206,6 +207,45 @@ impl Connection {
         Ok(roomy)
     }
 
+    /// Judges and queues what was made here for this connection. Returns whether there is room for more.
+    pub(crate) fn send_owned(
+        &self,
+        py: Python<'_>,
+        pieces: Vec<Outgoing<BytesPayload>>,
+    ) -> PyResult<bool> {
+        let reactor = self.reactor.get();
+        let core = reactor.core_here();
+        let len = pieces.iter().map(Outgoing::len).sum();
+        if !self.admit(py, len)? {
+            return Ok(false);
+        }
+        match core {
+            Some(mut core) => core.write_pieces(self.token, pieces),
+            None => reactor.post(Message::Write(self.token, pieces)),
+        }
+        Ok(reactor.shared.pending(self.token) <= self.high_water())
+    }
+
+    /// Tells the protocol what the application says.
+    pub(crate) fn command(&self, command: Command) {
+        let token = self.token;
+        self.ask(
+            |core| core.command(token, command),
+            || Message::Command(token, command),
+        );
+    }
+
+    /// Whether TLS protects it.
+    pub(crate) fn is_secure(&self) -> bool {
+        let shared = &self.reactor.get().shared;
+        shared.route_of(self.token).sessions.is_some()
+    }
+
+    /// Whether the engine is stopping: an answer is the last one.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.reactor.get().shared.is_draining()
+    }
+
     fn high_water(&self) -> u32 {
         self.reactor.get().shared.route_of(self.token).high_water
     }
@@ -270,14 +310,14 @@ impl Connection {
 
     /// The peer's address as `socket` shapes it: (host, port), (host, port, flow, scope), or a path.
     #[getter]
-    fn peer(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn peer(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         address::to_python(slf.py(), &Self::describe(slf).peer)
     }
 
     /// Our address, in the same shape. From another thread than the reactor's it is known once the connection is closed;
     /// until then the reactor is asked, which waits for the callback that it is in.
     #[getter]
-    fn local(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn local(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         let this = slf.get();
         let reactor = this.reactor.get();
         let local = if reactor.shared.is_live(this.token) {
@@ -465,14 +505,20 @@ impl Connection {
         let why = match reason {
             None => CloseReason::Closed,
             Some(reason) => {
-                if matches!(reactor.shared.state(token), State::Opening | State::Open) {
+                if matches!(
+                    reactor.shared.state(token),
+                    State::Opening | State::Handshaking | State::Open
+                ) {
                     reactor.note_failure(py, token, errors::closed_for(py, reason)?);
                 }
                 CloseReason::Host
             }
         };
         reactor.shared.finish(token);
-        self.ask(|core| core.close(token, why), || Message::Close(token, why));
+        match reactor.core_here() {
+            Some(mut core) => core.close(token, why),
+            None => reactor.post(Message::Close(token, why)),
+        }
         Ok(())
     }
 

@@ -15,7 +15,7 @@ fn instance(py: Python<'_>, class: &str, message: String) -> PyResult<Py<PyAny>>
 /// What `on_close` gets for a reason; None for an orderly end.
 pub(crate) fn of_reason(
     py: Python<'_>,
-    reason: CloseReason,
+    reason: &CloseReason,
     peer: &SocketAddress,
 ) -> PyResult<Option<Py<PyAny>>> {
     let (class, message) = match reason {
@@ -30,7 +30,7 @@ pub(crate) fn of_reason(
             return Ok(Some(error.into_value(py).into_any()));
         }
         CloseReason::System(errno) => {
-            return Ok(Some(system_error(errno).into_value(py).into_any()));
+            return Ok(Some(system_error(*errno).into_value(py).into_any()));
         }
         CloseReason::IdleTimeout => (
             "IdleTimeout",
@@ -50,6 +50,19 @@ pub(crate) fn of_reason(
                 "{peer} did not answer in time; raise the timeout of connect() or check the address"
             ),
         ),
+        CloseReason::HandshakeTimeout => (
+            "HandshakeTimeout",
+            format!(
+                "{peer} did not finish the TLS handshake in time; raise Limits.handshake_timeout if it may be that slow"
+            ),
+        ),
+        CloseReason::Session(text) => ("TLSError", format!("{peer}: {text}")),
+        CloseReason::Truncated => (
+            "TLSError",
+            format!(
+                "{peer} ended the connection without close_notify: what came may not be all that it sent"
+            ),
+        ),
         CloseReason::SlowConsumer(pending) => (
             "SlowConsumer",
             format!(
@@ -57,6 +70,7 @@ pub(crate) fn of_reason(
             ),
         ),
         CloseReason::FrameTooLong(error) => ("FrameTooLong", format!("{peer}: {error}")),
+        CloseReason::Refused(reason) => ("ProtocolError", format!("{peer} was refused: {reason}")),
         CloseReason::ServerStopping => (
             "ServerStopping",
             format!("the engine stopped while {peer} was connected"),

@@ -9,10 +9,17 @@ use pyo3::prelude::*;
 
 /// A framing in its native form. `max_bytes` bounds one frame without its prefix or terminator.
 #[pyclass(frozen, module = "floodway._core")]
-pub(crate) struct Framing(pub(crate) Native);
+pub(crate) struct Framing(pub(crate) Native, pub(crate) Option<Http>);
+
+/// What a listener's HTTP has that is no limit.
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    pub whole_bodies: bool,
+    pub server: Option<Vec<u8>>,
+}
 
 fn codec<C: floodway_base::Codec + 'static, E: ToString>(made: Result<C, E>) -> PyResult<Framing> {
-    made.map(|codec| Framing(Native::Codec(Arc::new(codec))))
+    made.map(|codec| Framing(Native::Codec(Arc::new(codec)), None))
         .map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
@@ -21,7 +28,7 @@ impl Framing {
     /// Input as it comes.
     #[staticmethod]
     fn raw() -> Self {
-        Self(Native::Codec(Arc::new(framing::Raw)))
+        Self(Native::Codec(Arc::new(framing::Raw)), None)
     }
 
     /// Lines that end in LF or CRLF.
@@ -70,6 +77,20 @@ impl Framing {
     /// Input in a `LinkBuffer` that the handler consumes.
     #[staticmethod]
     fn buffered() -> Self {
-        Self(Native::Buffered)
+        Self(Native::Buffered, None)
+    }
+
+    /// HTTP/1.1 requests. `whole_bodies`: each comes with its body; else as soon as its head is there. `server`: the value
+    /// of the Server header; None: none.
+    #[staticmethod]
+    #[pyo3(signature = (*, whole_bodies, server))]
+    fn http1(whole_bodies: bool, server: Option<Vec<u8>>) -> Self {
+        Self(
+            Native::Protocol,
+            Some(Http {
+                whole_bodies,
+                server,
+            }),
+        )
     }
 }

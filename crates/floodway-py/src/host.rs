@@ -13,6 +13,7 @@ pub(crate) struct PyHost;
 
 impl Host for PyHost {
     type Payload = BytesPayload;
+    type Protocol = floodway_app::http1::Http1;
     type Call = PyCall;
 }
 

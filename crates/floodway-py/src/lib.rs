@@ -13,6 +13,7 @@ compile_error!("Floodway runs on Linux, macOS and the BSDs; on Windows use WSL 2
 
 mod address;
 mod admission;
+mod asgi;
 mod batch;
 #[allow(
     unsafe_code,
@@ -24,6 +25,7 @@ mod connection;
 mod errors;
 mod framing;
 mod gate;
+mod headers;
 mod host;
 #[allow(unsafe_code, reason = "the buffer protocol")]
 mod link_buffer;
@@ -38,6 +40,7 @@ mod payload;
 mod probe;
 #[allow(unsafe_code, reason = "a descriptor that Python lends for one call")]
 mod reactor;
+mod request;
 #[allow(unsafe_code, reason = "a descriptor that Python lends for one call")]
 mod seats;
 mod stats;
@@ -56,6 +59,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("READ_CHUNK_CEILING", limits::READ_CHUNK_BYTES)?;
     module.add("MAX_BATCH_CEILING", limits::MAX_BATCH_EVENTS)?;
     module.add("MAX_READY_CEILING", limits::MAX_READY_DESCRIPTORS)?;
+    module.add("MAX_HEAD_CEILING", floodway_app::http1::MAX_HEAD_BYTES)?;
+    module.add("MAX_HEADERS_CEILING", floodway_app::http1::MAX_HEADERS)?;
     module.add("TICK", f64::from(limits::TICK_MILLIS) / 1e3)?;
     module.add("EVENT_CALL", batch::EVENT_CALL)?;
     module.add("EVENT_ACCEPTED", batch::EVENT_ACCEPTED)?;
@@ -67,13 +72,17 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("ROUTE_CLOSE", options::ROUTE_CLOSE)?;
     module.add("ROUTE_EVENTS", options::ROUTE_EVENTS)?;
     module.add_class::<admission::Admission>()?;
+    module.add_class::<asgi::AsgiContext>()?;
+    module.add_class::<asgi::AsgiExchange>()?;
     module.add_class::<batch::Batch>()?;
     module.add_class::<clock::FakeClock>()?;
     module.add_class::<connection::Connection>()?;
     module.add_class::<framing::Framing>()?;
+    module.add_class::<headers::Headers>()?;
     module.add_class::<link_buffer::LinkBuffer>()?;
     module.add_class::<newcomer::Newcomer>()?;
     module.add_class::<reactor::Reactor>()?;
+    module.add_class::<request::Request>()?;
     module.add_class::<seats::HandOver>()?;
     module.add_class::<seats::Seats>()?;
     module.add_class::<timer::Timer>()?;

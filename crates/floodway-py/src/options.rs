@@ -1,10 +1,21 @@
 //! Reads limits and options from Python objects by their attributes' names.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use floodway_conn::{Framing, OutputPolicy, ReactorLimits, Route, Wanted};
+use floodway_app::http1::{Config, Http1};
+use floodway_conn::{OutputPolicy, ReactorLimits, Route, Wanted, ticks};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::framing::{Framing, Http};
+
+/// The most bytes of a body that is kept in memory until it is complete, unless a limit says otherwise.
+const MAX_WHOLE_BODY_BYTES: u64 = 16 << 20;
+
+/// The seconds over which the rate of a request's body is judged.
+const RATE_SECONDS: u64 = 10;
 
 /// Offsets of a route's events, and bits of `interest`.
 pub(crate) const ROUTE_OPEN: u32 = 0;
@@ -44,12 +55,12 @@ pub(crate) fn reactor_limits(limits: &Bound<'_, PyAny>) -> PyResult<ReactorLimit
 /// What a listener's or connector's connections have in common.
 pub(crate) fn route(
     interest: u32,
-    framing: Framing,
+    framing: &Framing,
     limits: &Bound<'_, PyAny>,
     keepalive: Option<f64>,
     nodelay: bool,
     serialized: bool,
-) -> PyResult<Route> {
+) -> PyResult<Route<Http1>> {
     let wants = |event: u32| interest & 1 << event != 0;
     let policy: String = attribute(limits, "output_policy")?;
     let output_policy = match policy.as_str() {
@@ -63,6 +74,14 @@ pub(crate) fn route(
         }
     };
     let backlog: usize = attribute(limits, "thread_backlog_bytes")?;
+    let protocol = match &framing.1 {
+        Some(http) => Some(Arc::new(http1_config(http, limits)?)),
+        None => None,
+    };
+    let idle_timeout = match protocol {
+        Some(_) => "keep_alive_timeout",
+        None => "idle_timeout",
+    };
     Ok(Route {
         wanted: Wanted {
             open: wants(ROUTE_OPEN),
@@ -70,16 +89,51 @@ pub(crate) fn route(
             writable: wants(ROUTE_WRITABLE),
             close: wants(ROUTE_CLOSE),
         },
-        framing,
+        sessions: None,
+        handshake_timeout: duration("handshake_timeout", attribute(limits, "handshake_timeout")?)?
+            .unwrap_or(Duration::MAX),
+        framing: framing.0.clone(),
+        protocol,
+        silence_timeout: duration("head_timeout", attribute(limits, "head_timeout")?)?,
         max_input: attribute(limits, "max_input")?,
         high_water: attribute(limits, "high_water")?,
         low_water: attribute(limits, "low_water")?,
         max_output: attribute(limits, "max_output")?,
         output_policy,
-        idle_timeout: duration("idle_timeout", attribute(limits, "idle_timeout")?)?,
+        idle_timeout: duration(idle_timeout, attribute(limits, idle_timeout)?)?,
         write_timeout: duration("write_timeout", attribute(limits, "write_timeout")?)?,
         keepalive: duration("keepalive", keepalive)?,
         nodelay,
         thread_backlog: serialized.then_some(backlog),
+    })
+}
+
+/// The limits of HTTP.
+fn http1_config(http: &Http, limits: &Bound<'_, PyAny>) -> PyResult<Config> {
+    let seconds = |name: &str| -> PyResult<u32> {
+        let timeout = duration(name, attribute(limits, name)?)?;
+        Ok(ticks(timeout.unwrap_or(Duration::MAX)))
+    };
+    let max_body = limits.getattr("max_body")?;
+    let max_body = if max_body.is_instance_of::<PyString>() {
+        http.whole_bodies.then_some(MAX_WHOLE_BODY_BYTES) // "auto"
+    } else {
+        max_body.extract()?
+    };
+    let rate: Option<u64> = attribute(limits, "min_body_rate")?;
+    Ok(Config {
+        max_body,
+        whole_bodies: http.whole_bodies,
+        max_head_bytes: attribute(limits, "max_head")?,
+        max_headers: attribute(limits, "max_headers")?,
+        max_target_bytes: attribute(limits, "max_target")?,
+        head_ticks: seconds("head_timeout")?,
+        body_ticks: seconds("body_timeout")?,
+        min_body_rate: (
+            rate.unwrap_or(0) * RATE_SECONDS,
+            ticks(Duration::from_secs(RATE_SECONDS)),
+        ),
+        server: http.server.clone(),
+        ..Config::default()
     })
 }

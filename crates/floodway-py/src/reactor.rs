@@ -360,14 +360,7 @@ impl Reactor {
         nodelay: bool,
         serialized: bool,
     ) -> PyResult<u32> {
-        let route = options::route(
-            interest,
-            framing.0.clone(),
-            limits,
-            keepalive,
-            nodelay,
-            serialized,
-        )?;
+        let route = options::route(interest, framing, limits, keepalive, nodelay, serialized)?;
         self.shared.add_route(route).map(base).ok_or_else(|| {
             PyRuntimeError::new_err(format!(
                 "{} has {} routes, the most it can have; share listeners and connectors",
@@ -623,10 +616,8 @@ fn unknown(name: &str, value: &str, known: &str) -> PyErr {
 /// Ends a connection because of Python, on whatever thread.
 pub(crate) fn abort(reactor: &Reactor, token: Token, reason: CloseReason) {
     reactor.shared.finish(token);
-    let done = reactor
-        .core_here()
-        .map(|mut core| core.abort(token, reason));
-    if done.is_none() {
-        reactor.post(Message::Abort(token, reason));
+    match reactor.core_here() {
+        Some(mut core) => core.abort(token, reason),
+        None => reactor.post(Message::Abort(token, reason)),
     }
 }

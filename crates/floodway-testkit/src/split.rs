@@ -1,9 +1,42 @@
-//! Split invariance: however a stream is cut into pieces, a codec yields the same frames.
+//! Split invariance: however a stream is cut into pieces, a codec yields the same frames, and a protocol the same
+//! messages.
 
-use floodway_base::{Codec, Step};
+use std::fmt::Debug;
+
+use floodway_base::{Codec, Progress, Protocol, Refusal, Step};
 
 /// Inputs up to this length are tried in every one of their 2^(n-1) divisions.
 const EVERY_DIVISION_BYTES: usize = if cfg!(miri) { 6 } else { 11 };
+
+/// In which pieces an input is fed.
+#[derive(Clone, Copy, Debug)]
+pub enum Divisions {
+    /// Whole, byte by byte, in every pair of pieces and, if it is short, in every division there is.
+    Every,
+    /// Whole, byte by byte, and in pieces of a few bytes: for inputs by the million.
+    Few,
+}
+
+impl Divisions {
+    fn of(self, input: &[u8], mut check: impl FnMut(&[&[u8]])) {
+        check(&[input]);
+        check(&input.chunks(1).collect::<Vec<_>>());
+        match self {
+            Self::Few => check(&input.chunks(7).collect::<Vec<_>>()),
+            Self::Every => {
+                for at in 0..=input.len() {
+                    let (front, back) = input.split_at(at);
+                    check(&[front, back]);
+                }
+                if (2..=EVERY_DIVISION_BYTES).contains(&input.len()) {
+                    for cuts in 0..1_u32 << (input.len() - 1) {
+                        check(&divide(input, cuts));
+                    }
+                }
+            }
+        }
+    }
+}
 
 /// What became of an input.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,8 +50,7 @@ pub struct Outcome {
     pub has_failed: bool,
 }
 
-/// Feeds `input` whole, byte by byte, in every pair of pieces and, if it is short, in every division
-/// there is; each of them once with a look after every piece and once only when as much is there as
+/// Feeds `input` in [every division](Divisions::Every); each of them once with a look after every piece and once only when as much is there as
 /// the codec has asked for.
 ///
 /// Returns what all of them agree on.
@@ -30,28 +62,116 @@ pub struct Outcome {
 #[track_caller]
 pub fn check_every_split(codec: &dyn Codec, input: &[u8]) -> Outcome {
     let whole = run(codec, &[input], Look::AfterEachPiece);
-    let check = |pieces: &[&[u8]]| {
+    Divisions::Every.of(input, |pieces| {
         for look in [Look::AfterEachPiece, Look::WhenWorthwhile] {
-            let lengths: Vec<_> = pieces.iter().map(|piece| piece.len()).collect();
             assert_eq!(
                 run(codec, pieces, look),
                 whole,
-                "{codec:?} depends on the cut: {input:?} in pieces of {lengths:?}, looking {look:?}"
+                "{codec:?} depends on the cut: {input:?} in pieces of {:?}, looking {look:?}",
+                lengths(pieces)
             );
         }
+    });
+    whole
+}
+
+/// What became of a peer's bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Conversation<T> {
+    /// What the application made of the messages.
+    pub transcript: T,
+    /// What was left over before the peer finished; nothing after a refusal.
+    pub rest: Vec<u8>,
+    /// How the protocol ended the connection, if it did.
+    pub refusal: Option<Refusal>,
+}
+
+/// Feeds `input` to a protocol in all of `divisions`, and then its end. `react` is the application: it gets each message with its
+/// payload, and writes down what it is to be compared by.
+///
+/// Returns what the divisions agree on.
+///
+/// # Panics
+/// If two divisions differ, or if the protocol breaks a rule of its trait: it must consume no more than there is, and keep the
+/// payload within what it consumed.
+#[track_caller]
+pub fn check_conversation<P: Protocol, T: Debug + Default + PartialEq>(
+    divisions: Divisions,
+    new: impl Fn() -> P,
+    input: &[u8],
+    react: impl Fn(&mut P, P::Message, &[u8], &mut T),
+) -> Conversation<T> {
+    let whole = converse(new(), &[input], &react);
+    divisions.of(input, |pieces| {
+        assert_eq!(
+            converse(new(), pieces, &react),
+            whole,
+            "the protocol depends on the cut: {:?} in pieces of {:?}",
+            String::from_utf8_lossy(input),
+            lengths(pieces)
+        );
+    });
+    whole
+}
+
+fn converse<P: Protocol, T: Default>(
+    mut protocol: P,
+    pieces: &[&[u8]],
+    react: impl Fn(&mut P, P::Message, &[u8], &mut T),
+) -> Conversation<T> {
+    let mut conversation = Conversation {
+        transcript: T::default(),
+        rest: Vec::new(),
+        refusal: None,
     };
-    check(&[input]);
-    check(&input.chunks(1).collect::<Vec<_>>());
-    for at in 0..=input.len() {
-        let (front, back) = input.split_at(at);
-        check(&[front, back]);
-    }
-    if (2..=EVERY_DIVISION_BYTES).contains(&input.len()) {
-        for cuts in 0..1_u32 << (input.len() - 1) {
-            check(&divide(input, cuts));
+    let mut input = Vec::new();
+    let ends = pieces.iter().map(|piece| (*piece, false));
+    for (piece, ended) in ends.chain([(&b""[..], true)]) {
+        input.extend_from_slice(piece);
+        if ended {
+            conversation.rest.clone_from(&input);
+        }
+        loop {
+            let received = protocol.receive(&input, ended, 0);
+            assert!(
+                received.consumed <= input.len(),
+                "{protocol:?} consumed {}",
+                received.consumed
+            );
+            match received.step {
+                Progress::Message(message, payload) => {
+                    assert!(
+                        payload.end <= received.consumed,
+                        "{protocol:?} took a payload beyond what it consumed"
+                    );
+                    let payload = &input[payload];
+                    react(
+                        &mut protocol,
+                        message,
+                        payload,
+                        &mut conversation.transcript,
+                    );
+                    input.drain(..received.consumed);
+                }
+                Progress::More => {
+                    input.drain(..received.consumed);
+                    break;
+                }
+                Progress::Refuse(refusal) => {
+                    conversation.refusal = Some(refusal);
+                    if !ended {
+                        conversation.rest.clear();
+                    }
+                    return conversation;
+                }
+            }
         }
     }
-    whole
+    conversation
+}
+
+fn lengths(pieces: &[&[u8]]) -> Vec<usize> {
+    pieces.iter().map(|piece| piece.len()).collect()
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -7,21 +7,20 @@ import traceback
 from pathlib import Path
 from typing import Final
 
-from floodway.conn.route import HandlerLike
 from floodway.errors import ApplicationError
 
 _OURS: Final = (str(Path(__file__).parents[1]), str(Path(importlib.__file__).parent), "<")
 
 
-def import_application(name: str) -> HandlerLike:
-    """The handler that MODULE:ATTRIBUTE names; a handler's class is called.
+def import_application(name: str) -> object:
+    """The object that MODULE:ATTRIBUTE names.
 
     Raises ApplicationError, and ValueError for a name of another form.
     """
     module_name, attribute = check_name(name)
     importlib.invalidate_caches()  # what a supervisor knew of the folder may be older than the file
     try:
-        found = importlib.import_module(module_name)
+        found: object = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not (module_name + ".").startswith(error.name + "."):
             raise failed(f"{name} could not be imported", error) from error
@@ -32,7 +31,7 @@ def import_application(name: str) -> HandlerLike:
         if not hasattr(found, part):
             raise ApplicationError(f"module {module_name!r} has no attribute {attribute!r}")
         found = getattr(found, part)
-    return _handler(name, found)
+    return found
 
 
 def check_name(name: str) -> tuple[str, str]:
@@ -57,17 +56,6 @@ def failed(what: str, error: BaseException) -> ApplicationError:
 def has_user_frames(error: BaseException) -> bool:
     """Whether some frame of the traceback is neither ours nor the import system's."""
     return any(not frame.filename.startswith(_OURS) for frame in traceback.extract_tb(error.__traceback__))
-
-
-def _handler(name: str, found: object) -> HandlerLike:
-    if isinstance(found, type) and hasattr(found, "interest"):
-        try:
-            found = found()
-        except Exception as error:
-            raise failed(f"{name} could not be made", error) from error
-    if not hasattr(found, "interest") or isinstance(found, type):
-        raise ApplicationError(f"{name} is {found!r}, which is no handler; derive its class from floodway.Handler")
-    return found  # type: ignore[return-value]  # narrowed by its mark, as check_handler does
 
 
 def _strip(shown: traceback.TracebackException) -> None:

@@ -8,7 +8,7 @@ this one supervises them: read `workers/supervisor.py`.
 from typing import Unpack
 
 from floodway.app import greeting
-from floodway.app.application import import_application
+from floodway.app.interface import load_application
 from floodway.app.pid_file import pid_file
 from floodway.app.signals import signals_to
 from floodway.app.workers.service import make_service
@@ -17,12 +17,12 @@ from floodway.base.address import Address, inherited_addresses, parse
 from floodway.config import ServeOptions, split_service_options
 from floodway.conn.balancing import Balancer
 from floodway.conn.engine import Engine
-from floodway.conn.route import FramingLike, HandlerLike, check_handler
+from floodway.conn.route import FramingLike
 from floodway.limits import Limits
 
 
 def serve(
-    application: HandlerLike | str,
+    application: object,
     *addresses: str | Address,
     balancer: Balancer | None = None,
     framing: FramingLike | None = None,
@@ -31,7 +31,8 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM, and return when everything is closed. Blocks; takes what `Engine` takes.
 
-    The application is a handler, or "module:attribute", which is imported. Without addresses it takes the sockets that
+    The application is a handler, a function that answers HTTP requests, or the "module:attribute" of one, which is
+    imported; `interface` says which where that cannot be told. Without addresses it takes the sockets that
     systemd passed (LISTEN_FDS). The first signal lets busy connections finish for `Limits.grace` seconds, a second
     aborts them, a third is the process's own again. SIGUSR1 writes statistics and every reactor's Python stack to the
     log. On another thread than the main one it installs no signals.
@@ -45,17 +46,17 @@ def serve(
     with workers, started), whatever `on_start` raises, SystemExit if a callback raised it, and NotStopped when a
     callback never returns although the time to stop is over.
     """
-    service_options, engine_options = split_service_options(options)
+    service_options, application_options, engine_options = split_service_options(options)
     if not isinstance(application, str):
-        check_handler(application, "serve()")
+        application = load_application(application, application_options)
     chosen = addresses or tuple(inherited_addresses())
     if not chosen:
         raise ValueError('serve() got no address; pass one, such as "tcp://127.0.0.1:9000"')
     if service_options.workers is not None:
-        service = make_service(application, balancer, framing, limits, engine_options)
+        service = make_service(application, application_options, balancer, framing, limits, engine_options)
         supervise(service, [parse(address) for address in chosen], service_options)
         return
-    handler = import_application(application) if isinstance(application, str) else application
+    handler = load_application(application, application_options)
     engine = Engine(handler, *chosen, balancer=balancer, framing=framing, limits=limits, **engine_options)
     with signals_to(engine) as stop_if_told, engine, pid_file(service_options.pid_file):
         stop_if_told()

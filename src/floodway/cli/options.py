@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from floodway._documented import documentation
-from floodway.config import EngineOptions, ListenerOptions, ServiceOptions
+from floodway.config import ApplicationOptions, EngineOptions, ListenerOptions, ServiceOptions
 from floodway.limits import Limits
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ else:
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
-GROUPS: Final = (ServiceOptions, EngineOptions, ListenerOptions, Limits)
+GROUPS: Final = (ServiceOptions, ApplicationOptions, EngineOptions, ListenerOptions, Limits)
 
 
 class Value(Parameter):

@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 import floodway
-from floodway.app.application import check_name, failed, has_user_frames, import_application
+from floodway.app.application import check_name, failed, has_user_frames
 from floodway.base.address import parse
 from floodway.cli.application import ended_by
 from floodway.cli.options import given_options, option_flags
@@ -66,8 +66,7 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each flag
     _check(application, options, chosen)
     sys.path.insert(0, str(Path(app_dir).resolve()))
     try:
-        served = application if options.get("workers") else import_application(application)
-        floodway.serve(served, *chosen, balancer=BALANCERS[balancer]() if balancer else None, **options)
+        floodway.serve(application, *chosen, balancer=BALANCERS[balancer]() if balancer else None, **options)
     except NotStopped as error:
         _end_process(error)
     except ApplicationError as error:
@@ -84,7 +83,7 @@ def _check(application: str, options: dict[str, Any], addresses: tuple[str, ...]
     """Make a usage error of what the arguments cannot mean, before anything is imported."""
     try:
         check_name(application)
-        sort_options(split_service_options(options)[1], None, "floodway serve")
+        sort_options(split_service_options(options)[2], None, "floodway serve")
         for address in addresses:
             parse(address)
     except (ValueError, TypeError) as error:

@@ -214,6 +214,9 @@ pub trait Driver: Send + fmt::Debug {
 
     /// The receive area, as far as the last `wait` filled it.
     fn area(&self) -> &[u8];
+
+    /// The same, for who decrypts in place.
+    fn area_mut(&mut self) -> &mut [u8];
 }
 
 /// Which driver a reactor shall use.
@@ -286,6 +289,10 @@ impl Driver for Closed {
 
     fn area(&self) -> &[u8] {
         &[]
+    }
+
+    fn area_mut(&mut self) -> &mut [u8] {
+        &mut []
     }
 }
 

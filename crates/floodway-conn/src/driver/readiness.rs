@@ -293,4 +293,10 @@ impl<P: Poller> Driver for Readiness<P> {
         // SAFETY: the kernel has initialised everything before `filled`, which only grows by what it received.
         unsafe { &*(std::ptr::from_ref(filled) as *const [u8]) }
     }
+
+    fn area_mut(&mut self) -> &mut [u8] {
+        let filled = &mut self.area[..self.filled];
+        // SAFETY: as above.
+        unsafe { &mut *(std::ptr::from_mut(filled) as *mut [u8]) }
+    }
 }

@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from floodway.app.application import check_name, import_application
+from floodway.app.application import check_name
 from floodway.app.handler import Handler
+from floodway.app.interface import load_application
 from floodway.app.workers.hand_over import Channels
 from floodway.app.workers.sockets import Held
-from floodway.config import ListenerOptions, Options, sort_options
+from floodway.config import ApplicationOptions, ListenerOptions, Options, sort_options
 from floodway.conn.balancing import Balancer
 from floodway.conn.dispatcher import Destinations, Seats
 from floodway.conn.engine import Engine
 from floodway.conn.held_listener import HeldListener
-from floodway.conn.route import FramingLike, HandlerLike, Route, check_handler
+from floodway.conn.route import FramingLike, HandlerLike, Route
 from floodway.conn.running import Place
 from floodway.limits import Limits
 
@@ -25,6 +26,7 @@ class Service:
 
     application: HandlerLike | str
     """What it is, or MODULE:ATTRIBUTE, which every worker imports for itself."""
+    application_options: ApplicationOptions
     framing: FramingLike | None
     listener_options: ListenerOptions
     limits: Limits
@@ -49,7 +51,9 @@ class Service:
 
     def load(self) -> HandlerLike:
         """The application itself. Raises ApplicationError if it cannot be imported."""
-        return import_application(self.application) if isinstance(self.application, str) else self.application
+        if not isinstance(self.application, str):
+            return self.application
+        return load_application(self.application, self.application_options)
 
     def engine(
         self, handler: HandlerLike, held: Sequence[Held], index: int, seats: Seats | None
@@ -86,7 +90,8 @@ class Service:
 
 
 def make_service(
-    application: HandlerLike | str,
+    application: object,
+    application_options: ApplicationOptions,
     balancer: Balancer | None,
     framing: FramingLike | None,
     limits: Limits | None,
@@ -96,7 +101,7 @@ def make_service(
     if isinstance(application, str):
         check_name(application)
     else:
-        check_handler(application, "serve()")
+        application = load_application(application, application_options)
     engine_options, listener_options, limits = sort_options(options, limits, "serve()")
     kept = options.copy()
     kept["stats_interval"] = None
@@ -106,6 +111,7 @@ def make_service(
         kept["main_reactors"] = 1  # those of the accepting process are meant
     return Service(
         application=application,
+        application_options=application_options,
         balancer=balancer,
         main_reactors=engine_options.main_reactors or 1,
         framing=framing,

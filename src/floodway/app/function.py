@@ -1,0 +1,102 @@
+"""Plain functions as applications: a request in, an answer out.
+
+A request comes when its body is complete. What the function returns is sent at once; a body that is an iterator is
+drawn from as fast as the client takes it.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from floodway.app.handler import Handler
+from floodway.app.http1 import Http1
+from floodway.app.message import Request, Response, complete
+from floodway.config import ApplicationOptions
+from floodway.conn.connection import Connection
+from floodway.errors import ConnectionClosed
+from floodway.log import Throttle
+
+logger: Final = logging.getLogger(__name__)
+
+
+class FunctionHandler(Handler[Request]):
+    """Serves a function of one parameter over HTTP. One that raises costs its client a 500, nobody else anything."""
+
+    def __init__(self, function: Callable[[Request], object], options: ApplicationOptions) -> None:
+        self.framing = Http1(whole_bodies=True, server=options.server_header)
+        self._function = function
+        self._throttle = Throttle(burst=20)  # clients may be able to make it raise at will
+
+    def on_data(self, conn: Connection, request: Request) -> None:
+        """Answer a request."""
+        try:
+            unsent = complete(request, self._function(request))
+            if unsent is not None:
+                self._begin(conn, request, unsent)
+        except ConnectionClosed:
+            pass  # the client has left; on_close says why
+        except Exception as error:  # noqa: BLE001 - the application's
+            self._apologise(conn, request, error)
+
+    def on_writable(self, conn: Connection) -> None:
+        """Go on with a body that waited for the client."""
+        stream = conn.user_data
+        if isinstance(stream, _Stream):
+            self._continue(conn, stream)
+
+    def on_close(self, conn: Connection, error: BaseException | None) -> None:  # noqa: ARG002 - Handler's
+        """Let go of a body that nobody takes any more."""
+        if isinstance(conn.user_data, _Stream):
+            conn.user_data.close()
+
+    def _begin(self, conn: Connection, request: Request, answer: Response) -> None:
+        stream = _Stream(request, iter(answer.body))  # type: ignore[arg-type]  # TypeError if it is no iterable
+        conn.user_data = stream
+        request._start(answer.status, answer.headers)  # noqa: SLF001 - made for applications' handlers
+        self._continue(conn, stream)
+
+    def _continue(self, conn: Connection, stream: "_Stream") -> None:
+        try:
+            if stream.send():
+                conn.user_data = None
+        except ConnectionClosed:
+            stream.close()
+        except Exception as error:  # noqa: BLE001 - the application's
+            stream.close()
+            self._apologise(conn, stream.request, error)
+
+    def _apologise(self, conn: Connection, request: Request, error: Exception) -> None:
+        """Answer with 500; where an answer has begun, only the end of the connection says that it failed."""
+        text = "the application raised for %s %s from %s"
+        extra = {"conn": conn.id, "peer": conn.peer}
+        self._throttle.log(
+            logger, logging.ERROR, text, request.method, request.path, conn.peer, error=error, extra=extra
+        )
+        if request._started:  # noqa: SLF001 - made for applications' handlers
+            conn.abort()
+        else:
+            complete(request, Response("Internal Server Error\n", 500))
+
+
+class _Stream:
+    """A body that is being sent, and where it comes from."""
+
+    __slots__ = ("_pieces", "request")
+
+    def __init__(self, request: Request, pieces: Iterator[bytes]) -> None:
+        self.request = request
+        self._pieces = pieces
+
+    def send(self) -> bool:
+        """Send until the client is behind. Returns whether that was all; if not, on_writable follows."""
+        for piece in self._pieces:
+            if not self.request._send(piece, more=True):  # noqa: SLF001 - made for applications' handlers
+                return False
+        self.request._send(b"", more=False)  # noqa: SLF001 - the same
+        return True
+
+    def close(self) -> None:
+        """Tell a generator that nobody draws from it any more."""
+        close = getattr(self._pieces, "close", None)
+        if close is not None:
+            close()

@@ -1,0 +1,86 @@
+"""What an application is: a handler, or something that speaks HTTP, and then how it wants to be called."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Final, cast, get_args
+
+from floodway.app.application import failed, import_application
+from floodway.app.function import FunctionHandler
+from floodway.config import ApplicationOptions, Interface
+from floodway.conn.route import HandlerLike
+from floodway.errors import ApplicationError
+
+_BY_PARAMETERS: Final[dict[int, Interface]] = {1: "function", 3: "asgi"}
+
+
+def load_application(application: object, options: ApplicationOptions) -> HandlerLike:
+    """The handler that serves an application: an object, or what MODULE:ATTRIBUTE names.
+
+    Raises ApplicationError if it cannot be imported or made, or cannot be told apart; TypeError for the latter if it
+    is an object.
+    """
+    if not isinstance(application, str):
+        return handler_of(_made(application, options, "serve()"), options, "serve()")
+    found = _made(import_application(application), options, application)
+    try:
+        return handler_of(found, options, application)
+    except TypeError as error:
+        raise ApplicationError(str(error)) from error
+
+
+def handler_of(application: object, options: ApplicationOptions, caller: str) -> HandlerLike:
+    """The handler that serves an application: itself if it is one.
+
+    Raises TypeError, with what to write, for what is no application.
+    """
+    interface = options.interface
+    if interface == "auto":
+        interface = find_interface(application, caller)
+    if interface == "handler":
+        return cast("HandlerLike", application)
+    if not callable(application):
+        raise TypeError(f"{caller} got {application!r}, which cannot be called as interface {interface!r} demands")
+    if interface == "asgi":
+        from floodway.app.asgi.handler import ASGIHandler  # asyncio takes longer to import than all of Floodway
+
+        return ASGIHandler(cast("Callable[..., Any]", application), options)
+    return FunctionHandler(cast("Callable[[Any], object]", application), options)
+
+
+def find_interface(application: object, caller: str) -> Interface:
+    """How an application wants to be called. Raises TypeError if that cannot be told."""
+    if isinstance(application, type) and hasattr(application, "interest"):
+        raise TypeError(f"{caller} got the class {application.__name__}; make one: {application.__name__}()")
+    if hasattr(application, "interest"):
+        return "handler"
+    if callable(application) and (found := _BY_PARAMETERS.get(_parameters(application))):
+        return found
+    names = ", ".join(get_args(Interface)[1:])
+    raise TypeError(
+        f"{caller} got {application!r}, no floodway.Handler, and its parameters do not say how it is called; "
+        f"choose its interface: {names}"
+    )
+
+
+def _made(application: object, options: ApplicationOptions, name: str) -> object:
+    """What a factory makes; a handler's class is called like one."""
+    is_handler_class = isinstance(application, type) and hasattr(application, "interest")
+    if not (options.factory or (is_handler_class and name != "serve()")):
+        return application
+    if not callable(application):
+        raise TypeError(f"{name} is {application!r}, which is no factory: it cannot be called; leave factory out")
+    try:
+        return application()
+    except Exception as error:
+        raise failed(f"{name} could not be made", error) from error
+
+
+def _parameters(application: Callable[..., object]) -> int:
+    """How many arguments have to be given by place; -1 if that cannot be told."""
+    try:
+        signature = inspect.signature(application)
+    except (TypeError, ValueError):
+        return -1
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [one for one in signature.parameters.values() if one.kind in by_place and one.default is one.empty]
+    return len(needed)

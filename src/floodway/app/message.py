@@ -1,0 +1,76 @@
+"""What plain functions get and give: home of the native `Request` and `Headers`, and `Response`."""
+
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import Final, TypeAlias
+
+from floodway._core import Headers, Request
+
+__all__ = ["Fields", "Headers", "Request", "Response", "complete"]
+
+Fields: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
+"""Headers to send: a mapping, or pairs where a name comes more than once."""
+
+Mapping.register(Headers)
+
+_TEXT: Final = ((b"content-type", b"text/plain; charset=utf-8"),)
+_BYTES: Final = ((b"content-type", b"application/octet-stream"),)
+
+
+class Response:
+    """An answer. `str` goes out as UTF-8; an iterable of bytes is sent piece by piece, as fast as the client takes it.
+
+    Without a `content-type` among the headers it is `text/plain` for `str` and `application/octet-stream` for bytes.
+
+    >>> Response("moved", 301, {"location": "/there"}).status
+    301
+    """
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(
+        self,
+        body: bytes | str | Iterable[bytes] | AsyncIterable[bytes] = b"",
+        status: int = 200,
+        headers: Fields = (),
+    ) -> None:
+        self.body = body
+        self.status = status
+        self.headers: tuple[tuple[str | bytes, str | bytes], ...] = tuple(
+            headers.items() if isinstance(headers, Mapping) else headers
+        )
+
+    def __repr__(self) -> str:
+        return f"<floodway.Response {self.status}>"
+
+
+def complete(request: Request, answer: object) -> Response | None:
+    """Answer with what a function has returned, if it is all there; else return it: its body has to be streamed.
+
+    Raises TypeError for what is no answer, ValueError for one that HTTP cannot carry, ConnectionClosed if the client
+    has left.
+    """
+    if type(answer) is bytes:
+        request._respond(200, _BYTES, answer)  # noqa: SLF001 - made for this module
+        return None
+    if isinstance(answer, str):
+        request._respond(200, _TEXT, answer.encode())  # noqa: SLF001 - the same
+        return None
+    if not isinstance(answer, Response):
+        raise TypeError(f"a function answers with a Response, bytes or str, not {type(answer).__name__}")
+    body = answer.body
+    if isinstance(body, str):
+        request._respond(answer.status, _with_type(answer, _TEXT), body.encode())  # noqa: SLF001 - the same
+    elif isinstance(body, (bytes, bytearray, memoryview)):
+        fields = _with_type(answer, _BYTES) if body else answer.headers
+        request._respond(answer.status, fields, bytes(body))  # noqa: SLF001 - the same
+    else:
+        return answer
+    return None
+
+
+def _with_type(answer: Response, usual: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[str | bytes, str | bytes], ...]:
+    """The answer's headers, with the usual type where it has none."""
+    for name, _ in answer.headers:
+        if name.lower() in ("content-type", b"content-type"):
+            return answer.headers
+    return answer.headers + usual
