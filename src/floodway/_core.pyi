@@ -32,7 +32,7 @@ TICK: Final[float]  # seconds, the precision of every timer
 EVENT_CALL: Final[int]  # target: the function; payload: its arguments
 EVENT_ACCEPTED: Final[int]  # target: the Newcomer; payload: the listener's number
 EVENT_NOTICE: Final[int]  # target: a notice's name; payload: its value, for the log
-EVENT_FOREIGN: Final[int]  # target: a descriptor's number; payload: selectors.EVENT_READ | selectors.EVENT_WRITE
+EVENT_FOREIGN: Final[int]  # target: a descriptor's number; payload: selectors.EVENT_READ | selectors.EVENT_WRITE, or 0
 # Offsets of a route's events from the number that `add_route` returned.
 ROUTE_OPEN: Final[int]  # payload None
 ROUTE_DATA: Final[int]  # payload bytes, a LinkBuffer for Buffered, or what HTTP gives
