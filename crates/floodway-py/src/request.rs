@@ -297,7 +297,7 @@ impl Request {
     fn _send(&mut self, py: Python<'_>, piece: &Bound<'_, PyAny>, more: bool) -> PyResult<bool> {
         let piece = match piece.cast_exact::<PyBytes>() {
             Ok(bytes) => bytes.clone(),
-            Err(_) => PyBytes::new(py, &octets(piece)?),
+            Err(_) => PyBytes::new(py, &buffer(piece)?),
         };
         let wrapped = match self.exchange.body(piece.as_bytes().len(), more) {
             Ok(wrapped) => wrapped,
@@ -396,6 +396,11 @@ fn octets(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
                 ))
             });
     }
+    buffer(value)
+}
+
+/// A copy of a buffer of bytes.
+fn buffer(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     match pyo3::buffer::PyBuffer::<u8>::get(value) {
         Ok(buffer) => buffer.to_vec(value.py()),
         Err(_) => Err(PyTypeError::new_err(format!(
