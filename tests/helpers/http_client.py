@@ -1,7 +1,7 @@
 """A client of HTTP/1.1 that says exactly what a test wants, and reads what comes back by the rules.
 
-    with serving(application) as engine, Client.of(engine) as client:
-        assert client.ask(get("/")).status == 200
+with serving(application) as engine, Client.of(engine) as client:
+    assert client.ask(get("/")).status == 200
 """
 
 import contextlib
@@ -61,13 +61,13 @@ class Answer:
     complete: bool = True
 
     def __getitem__(self, name: str) -> str:
-        """The value of the only header of this name."""
-        values = [value for known, value in self.headers if known == name]
+        """The value of the only header of this name, which is given in lower case."""
+        values = [value for known, value in self.headers if known.lower() == name]
         assert len(values) == 1, f"{name} came {len(values)} times: {self.headers}"
         return values[0]
 
     def __contains__(self, name: str) -> bool:
-        return any(known == name for known, _ in self.headers)
+        return any(known.lower() == name for known, _ in self.headers)
 
     @property
     def closes(self) -> bool:
@@ -113,7 +113,7 @@ class Client:
     def answer(self, method: str = "GET") -> Answer:
         """Read the answer to a request with this method. An answer of the kind 1xx is one of its own."""
         status, headers = self.head()
-        fields = dict(headers)
+        fields = {name.lower(): value for name, value in headers}
         if method == "HEAD" or status in BODILESS or status < 200:
             return Answer(status, headers, b"")
         if fields.get("transfer-encoding") == "chunked":

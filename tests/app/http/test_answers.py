@@ -29,7 +29,7 @@ def test_a_response_has_status_and_headers_of_its_own() -> None:
         answer = client.ask(get())
         assert (answer.status, answer.body) == (404, b"hi")
         assert [pair for pair in answer.headers if pair in headers] == headers
-        assert "content-type" not in answer
+        assert answer["content-type"] == "text/html"
 
 
 def test_an_empty_answer_says_so() -> None:
@@ -76,9 +76,7 @@ def test_an_application_may_give_date_and_server_itself() -> None:
     headers = {"Date": "then", "Server": "mine"}
     with serving(lambda _: Response(b"", headers=headers)) as engine, Client.of(engine) as client:
         answer = client.ask(get())
-        assert (answer["Date"], answer["Server"]) == ("then", "mine")
-        assert "date" not in answer
-        assert "server" not in answer
+        assert (answer["date"], answer["server"]) == ("then", "mine")
 
 
 WRONG = {
@@ -170,11 +168,3 @@ def test_a_wrong_answer_leaves_nothing_for_the_next_one_to_stumble_over(caplog: 
         for _ in range(3):
             assert client.ask(get()).body == large
     assert drawn == []
-
-
-def test_a_coroutine_function_is_not_mistaken_for_an_answer() -> None:
-    async def answer(request: Request) -> bytes:
-        return b"async"
-
-    with serving(answer) as engine, Client.of(engine) as client:
-        assert client.ask(get()).status in (200, 500)

@@ -20,6 +20,10 @@ LARGE = b"x" * 3_000_000
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 
 
+class Tracked(Response):
+    """One that can be referred to weakly."""
+
+
 class Application:
     """Does what the path says, and keeps weak references to all it made."""
 
@@ -31,21 +35,19 @@ class Application:
         self.may_go_on = threading.Event()
 
     def __call__(self, request: Request) -> object:
-        # Requests themselves cannot be referred to weakly; the connection, which each holds, can.
-        self.kept.append(weakref.ref(request.connection))
-        if request.path == "/large":
-            return LARGE
-        if request.path == "/stream":
-            stream = self._stream()
-            self.kept.append(weakref.ref(stream))
-            return Response(stream)
         if request.path == "/pause":
             self.entered.release()
             assert self.may_go_on.wait(20)
-            if request.query == "stream":
-                return Response(self._stream())
-            return LARGE if request.query == "large" else b"late"
-        return b"served"
+        answer = self._answer(request.path + request.query)
+        self.kept.append(weakref.ref(answer))
+        return answer
+
+    def _answer(self, what: str) -> "Tracked":
+        if what.endswith("stream"):
+            stream = self._stream()
+            self.kept.append(weakref.ref(stream))
+            return Tracked(stream)
+        return Tracked(LARGE if what.endswith("large") else b"served")
 
     def _stream(self) -> Iterator[bytes]:
         try:
