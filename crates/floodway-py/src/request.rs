@@ -439,10 +439,7 @@ impl<'py> Octets<'py> {
 fn piece<'py>(content: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     match content.cast_exact::<PyBytes>() {
         Ok(bytes) => Ok(bytes.clone()),
-        Err(_) if content.is_instance_of::<PyString>() => Err(PyTypeError::new_err(
-            "a body is made of bytes, not str; encode text with .encode()",
-        )),
-        Err(_) => octets(content).map(|bytes| PyBytes::new(content.py(), &bytes)),
+        Err(_) => buffer(content).map(|bytes| PyBytes::new(content.py(), &bytes)),
     }
 }
 
@@ -460,6 +457,11 @@ fn octets(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
                 ))
             });
     }
+    buffer(value)
+}
+
+/// A copy of a buffer of bytes.
+fn buffer(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     match pyo3::buffer::PyBuffer::<u8>::get(value) {
         Ok(buffer) => buffer.to_vec(value.py()),
         Err(_) => Err(PyTypeError::new_err(format!(

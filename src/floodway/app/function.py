@@ -18,6 +18,9 @@ from floodway.log import Throttle
 
 logger: Final = logging.getLogger(__name__)
 
+_BODILESS: Final = (204, 304)
+"""Statuses whose answers have no body (RFC 9110, sections 15.3.5 and 15.4.5)."""
+
 
 class FunctionHandler(Handler[Request]):
     """Serves a function of one parameter over HTTP. One that raises costs its client a 500, nobody else anything."""
@@ -51,8 +54,15 @@ class FunctionHandler(Handler[Request]):
 
     def _begin(self, conn: Connection, request: Request, answer: Response) -> None:
         stream = _Stream(request, iter(answer.body))  # type: ignore[arg-type]  # TypeError if it is no iterable
+        try:
+            request._start(answer.status, answer.headers)  # noqa: SLF001 - made for applications' handlers
+        except BaseException:
+            stream.close()
+            raise
+        if request.method == "HEAD" or answer.status in _BODILESS:
+            stream.finish()  # nobody would ever be behind with what is not sent
+            return
         conn.user_data = stream
-        request._start(answer.status, answer.headers)  # noqa: SLF001 - made for applications' handlers
         self._continue(conn, stream)
 
     def _continue(self, conn: Connection, stream: "_Stream") -> None:
@@ -74,8 +84,11 @@ class FunctionHandler(Handler[Request]):
         )
         if request._started:  # noqa: SLF001 - made for applications' handlers
             conn.abort()
-        else:
+            return
+        try:
             complete(request, Response("Internal Server Error\n", 500))
+        except ConnectionClosed:
+            pass  # the client has left, or the application had it leave
 
 
 class _Stream:
@@ -94,6 +107,11 @@ class _Stream:
                 return False
         self.request._send(b"", more=False)  # noqa: SLF001 - the same
         return True
+
+    def finish(self) -> None:
+        """End the answer without drawing any more."""
+        self.close()
+        self.request._send(b"", more=False)  # noqa: SLF001 - the same
 
     def close(self) -> None:
         """Tell a generator that nobody draws from it any more."""

@@ -128,7 +128,7 @@ impl Protocol for Http1 {
     }
 
     fn owes(&self) -> bool {
-        matches!(self.phase, Phase::Answering(_))
+        matches!(self.phase, Phase::Collecting(_) | Phase::Answering(_))
     }
 
     fn is_at_rest(&self) -> bool {
