@@ -63,6 +63,14 @@ class FakeClock:  # home: floodway.base.clock
     def now(self) -> float: ...
 
 @final
+class EnvironBuilder:  # home: floodway.app.wsgi.environ
+    """Makes WSGI environs: copies of a template, with what is different for each request. Any thread."""
+    def __new__(cls, template: dict[str, Any], root_path: str = "") -> Self:
+        """`root_path`: the value of SCRIPT_NAME, which paths lose that begin with it; no slash at its end."""
+    def build(self, request: Request) -> dict[str, Any]:
+        """All but `wsgi.input`."""
+
+@final
 class Framing:  # home: floodway.app.framing
     """A framing in its native form. `max_bytes` bounds one frame without its prefix or terminator."""
     @staticmethod
@@ -142,6 +150,9 @@ class Request:  # home: floodway.app.message
         self, status: int, headers: Iterable[tuple[str | bytes, str | bytes]], length: int | None = None
     ) -> bool: ...
     def _send(self, piece: Buffer, more: bool) -> bool: ...
+    def _prepare(self, status: str, headers: list[tuple[str, str]], again: bool) -> None: ...
+    def _put(self, piece: bytes) -> bool: ...
+    def _complete(self, body: bytes) -> None: ...
 
 @final
 class Headers(Mapping[str, str]):  # home: floodway.app.message

@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use floodway_app::http1::Command;
+use floodway_app::http1::{Command, Http1};
 use floodway_base::{Token, limits};
 use floodway_conn::{
     Admitted, CloseReason, Closed, Framing as NativeFraming, Message, Outgoing, OutputPolicy,
-    State, ticks,
+    Route, State, ticks,
 };
 use floodway_sys::SocketAddress;
 use pyo3::buffer::PyBuffer;
@@ -239,6 +239,16 @@ impl Connection {
     pub(crate) fn is_secure(&self) -> bool {
         let shared = &self.reactor.get().shared;
         shared.route_of(self.token).sessions.is_some()
+    }
+
+    /// What it has in common with the other connections of its listener.
+    pub(crate) fn route(&self) -> &Route<Http1> {
+        self.reactor.get().shared.route_of(self.token)
+    }
+
+    /// The peer's address, while the slot is this connection's.
+    pub(crate) fn peer_address(&self) -> SocketAddress {
+        self.reactor.get().shared.snapshot(self.token).peer
     }
 
     /// Whether the engine is stopping: an answer is the last one.

@@ -21,6 +21,7 @@ mod batch;
 mod cell;
 mod clock;
 mod connection;
+mod environ;
 mod errors;
 mod framing;
 mod gate;
@@ -46,6 +47,7 @@ mod stats;
 mod timer;
 #[allow(unsafe_code, reason = "the buffer protocol")]
 mod view;
+mod wsgi;
 
 use floodway_base::limits;
 use pyo3::prelude::*;
@@ -74,6 +76,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<batch::Batch>()?;
     module.add_class::<clock::FakeClock>()?;
     module.add_class::<connection::Connection>()?;
+    module.add_class::<environ::EnvironBuilder>()?;
     module.add_class::<framing::Framing>()?;
     module.add_class::<headers::Headers>()?;
     module.add_class::<link_buffer::LinkBuffer>()?;

@@ -1,6 +1,6 @@
 //! Reads limits and options from Python objects by their attributes' names.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use floodway_app::http1::{Config, Http1};
@@ -83,6 +83,7 @@ pub(crate) fn route(
         None => "idle_timeout",
     };
     Ok(Route {
+        local: OnceLock::new(),
         wanted: Wanted {
             open: wants(ROUTE_OPEN),
             data: wants(ROUTE_DATA),

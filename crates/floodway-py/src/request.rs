@@ -12,6 +12,7 @@ use pyo3::types::{PyBytes, PyString, PyTuple};
 use crate::connection::Connection;
 use crate::headers::Headers;
 use crate::payload::BytesPayload;
+use crate::wsgi::Prepared;
 
 thread_local! {
     /// The second that the date was made for, and the date.
@@ -41,6 +42,8 @@ pub(crate) struct Request {
     exchange: Exchange,
     body: Py<PyBytes>,
     more: bool,
+    /// WSGI: what the answer will begin with.
+    prepared: Option<Prepared>,
 }
 
 impl Request {
@@ -67,11 +70,21 @@ impl Request {
             exchange,
             body,
             more,
+            prepared: None,
         }
     }
 
     pub(crate) fn head(&self) -> &Head {
         &self.head
+    }
+
+    pub(crate) fn on<'py>(&self, py: Python<'py>) -> &Bound<'py, Connection> {
+        self.connection.bind(py)
+    }
+
+    /// Bytes of the body if all of it came with the request.
+    pub(crate) fn whole_length(&self, py: Python<'_>) -> Option<usize> {
+        (!self.more).then(|| self.body.bind(py).as_bytes().len())
     }
 
     fn begin(
@@ -82,9 +95,7 @@ impl Request {
         headers: &Bound<'_, PyAny>,
         length: Option<u64>,
     ) -> PyResult<()> {
-        if self.connection.bind(py).get().is_stopping() {
-            self.exchange.close();
-        }
+        self.judge_stopping(py);
         let headers = fields(headers)?;
         let pairs = headers
             .iter()
@@ -92,6 +103,41 @@ impl Request {
         self.exchange
             .start(out, status, None, pairs, length, &date())
             .map_err(fault)
+    }
+
+    /// Begins the answer that was prepared, unless it has begun.
+    fn begin_prepared(
+        &mut self,
+        py: Python<'_>,
+        out: &mut Vec<u8>,
+        length: Option<u64>,
+    ) -> PyResult<()> {
+        if self.exchange.started() {
+            return Ok(());
+        }
+        self.judge_stopping(py);
+        let Some(prepared) = &self.prepared else {
+            return Err(PyRuntimeError::new_err(
+                "a body came before start_response was called; call it first",
+            ));
+        };
+        self.exchange
+            .start(
+                out,
+                prepared.status,
+                Some(prepared.reason()),
+                prepared.fields(),
+                length,
+                &date(),
+            )
+            .map_err(fault)
+    }
+
+    /// While the engine stops, an answer is the connection's last.
+    fn judge_stopping(&mut self, py: Python<'_>) {
+        if self.connection.bind(py).get().is_stopping() {
+            self.exchange.close();
+        }
     }
 
     fn tell(&self, py: Python<'_>, command: Command) {
@@ -315,6 +361,68 @@ impl Request {
         Ok(roomy)
     }
 
+    /// WSGI: check what `start_response` was given, and keep it for when the answer begins. `again`: it may replace what was
+    /// given before. Raises TypeError, ValueError or RuntimeError for what PEP 3333 forbids.
+    fn _prepare(
+        &mut self,
+        status: &Bound<'_, PyAny>,
+        headers: &Bound<'_, PyAny>,
+        again: bool,
+    ) -> PyResult<()> {
+        if self.exchange.started() || self.prepared.is_some() && !again {
+            return Err(PyRuntimeError::new_err(
+                "start_response was called twice; a second call has to give exc_info, before the body begins",
+            ));
+        }
+        self.prepared = Some(Prepared::new(status, headers)?);
+        Ok(())
+    }
+
+    /// WSGI: send a piece of the body that is not the last, and before the first what was prepared. Returns False when more
+    /// than `high_water` bytes are pending.
+    fn _put(&mut self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Ok(piece) = piece.cast_exact::<PyBytes>() else {
+            return Err(no_bytes(piece));
+        };
+        let mut out = Vec::new();
+        if !self.exchange.started() {
+            out.reserve(256 + piece.as_bytes().len().min(REFERENCE_BYTES));
+            self.begin_prepared(py, &mut out, None)?;
+            self.tell(py, Command::AnswerStarted);
+        }
+        let wrapped = self
+            .exchange
+            .body(piece.as_bytes().len(), true)
+            .map_err(fault)?;
+        out.extend_from_slice(wrapped.prefix());
+        let nothing = PyBytes::new(py, b"");
+        let piece = if wrapped.send { piece } else { &nothing };
+        self.send(py, out, piece, wrapped.suffix)
+    }
+
+    /// WSGI: complete the answer: by its last piece or, if none was sent yet, its whole body.
+    fn _complete(&mut self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Ok(body) = body.cast_exact::<PyBytes>() else {
+            return Err(no_bytes(body));
+        };
+        let content = body.as_bytes();
+        let mut out = Vec::new();
+        if !self.exchange.started() {
+            out.reserve(256 + content.len().min(REFERENCE_BYTES));
+            self.begin_prepared(py, &mut out, Some(content.len() as u64))?;
+        }
+        let wrapped = self.exchange.body(content.len(), false).map_err(fault)?;
+        out.extend_from_slice(wrapped.prefix());
+        let nothing = PyBytes::new(py, b"");
+        let piece = if wrapped.send { body } else { &nothing };
+        if !(out.is_empty() && piece.as_bytes().is_empty() && wrapped.suffix.is_empty()) {
+            self.send(py, out, piece, wrapped.suffix)?;
+        }
+        let keep_alive = self.exchange.keep_alive();
+        self.tell(py, Command::Finish { keep_alive });
+        Ok(())
+    }
+
     fn __repr__(&self) -> String {
         format!(
             "<floodway.Request {} {}>",
@@ -385,23 +493,40 @@ impl<'py> Octets<'py> {
 /// The bytes of text in latin-1, or of a buffer of bytes.
 fn octets(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     if let Ok(text) = value.cast::<PyString>() {
-        let text = text.to_str()?;
-        return text
-            .chars()
-            .map(|letter| u8::try_from(letter).ok())
-            .collect::<Option<Vec<u8>>>()
-            .ok_or_else(|| {
-                PyValueError::new_err(format!(
-                    "{text:?} has letters that a header cannot carry (beyond latin-1); percent-encode them"
-                ))
-            });
+        let mut octets = Vec::new();
+        octets_of_text(text, &mut octets)?;
+        return Ok(octets);
     }
     match pyo3::buffer::PyBuffer::<u8>::get(value) {
         Ok(buffer) => buffer.to_vec(value.py()),
-        Err(_) => Err(PyTypeError::new_err(format!(
-            "an answer is made of bytes, not {}; encode text with .encode()",
-            value.get_type().name()?
-        ))),
+        Err(_) => Err(no_bytes(value)),
+    }
+}
+
+/// Appends the bytes of text in latin-1.
+pub(crate) fn octets_of_text(text: &Bound<'_, PyString>, octets: &mut Vec<u8>) -> PyResult<()> {
+    let text = text.to_str()?;
+    if text.is_ascii() {
+        octets.extend_from_slice(text.as_bytes());
+        return Ok(());
+    }
+    for letter in text.chars() {
+        octets.push(u8::try_from(letter).map_err(|_| {
+            PyValueError::new_err(format!(
+                "{text:?} has letters that a header cannot carry (beyond latin-1); percent-encode them"
+            ))
+        })?);
+    }
+    Ok(())
+}
+
+/// What a piece of a body that is no bytes raises.
+fn no_bytes(value: &Bound<'_, PyAny>) -> PyErr {
+    match value.get_type().name() {
+        Ok(name) => PyTypeError::new_err(format!(
+            "an answer is made of bytes, not {name}; encode text with .encode()"
+        )),
+        Err(error) => error,
     }
 }
 
@@ -423,7 +548,7 @@ fn fields<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<(Octets<'py>, Octets
 }
 
 /// What an answer that cannot be sent raises.
-fn fault(fault: Fault) -> PyErr {
+pub(crate) fn fault(fault: Fault) -> PyErr {
     match fault {
         Fault::StartedTwice | Fault::NotStarted | Fault::Finished => {
             PyRuntimeError::new_err(fault.to_string())
