@@ -88,7 +88,7 @@ class Framing:  # home: floodway.app.framing
     @staticmethod
     def buffered() -> Framing: ...
     @staticmethod
-    def http1(*, whole_bodies: bool, server: bytes | None) -> Framing: ...
+    def http1(*, whole_bodies: bool, server: bytes | None, queue: RequestQueue | None = None) -> Framing: ...
 
 @final
 class Newcomer:  # home: floodway.conn.balancing
@@ -152,7 +152,18 @@ class Request:  # home: floodway.app.message
     def _send(self, piece: Buffer, more: bool) -> bool: ...
     def _prepare(self, status: str, headers: list[tuple[str, str]], again: bool) -> None: ...
     def _put(self, piece: bytes) -> bool: ...
+    def _receive(self) -> tuple[bytes, bool]: ...
     def _complete(self, body: bytes) -> None: ...
+
+@final
+class RequestQueue:  # home: floodway.app.http1
+    """Requests that wait for a thread. Any thread."""
+    def __new__(cls, capacity: int) -> Self:
+        """Beyond `capacity` a client gets a 503."""
+    def next(self) -> Request | None:
+        """Wait for the next request, detached. None: the queue has ended, and nothing is left in it."""
+    def end(self) -> None:
+        """Let the threads go that wait, once nothing is left in the queue. For good."""
 
 @final
 class Headers(Mapping[str, str]):  # home: floodway.app.message

@@ -6,6 +6,8 @@ use std::time::Duration;
 use floodway_base::{Codec, Protocol, Sessions};
 use floodway_sys::SocketAddress;
 
+use crate::hand_off::Outlet;
+
 /// How input is shaped before a handler sees it.
 #[derive(Clone, Debug)]
 pub enum Framing {
@@ -58,6 +60,8 @@ pub struct Route<P: Protocol> {
     pub framing: Framing,
     /// What is spoken, where `framing` says so.
     pub protocol: Option<Arc<P::Config>>,
+    /// Who gets the protocol's messages; None: the reactor's own thread, by its batches.
+    pub outlet: Option<Outlet<P::Message>>,
     /// With a protocol: ends a connection that has not sent its first byte by then.
     pub silence_timeout: Option<Duration>,
     /// Bytes of undelivered input.

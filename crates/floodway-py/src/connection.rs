@@ -223,7 +223,7 @@ impl Connection {
             Some(mut core) => core.write_pieces(self.token, pieces),
             None => reactor.post(Message::Write(self.token, pieces)),
         }
-        Ok(reactor.shared.pending(self.token) <= self.high_water())
+        Ok(self.has_room())
     }
 
     /// Tells the protocol what the application says.
@@ -254,6 +254,11 @@ impl Connection {
     /// Whether the engine is stopping: an answer is the last one.
     pub(crate) fn is_stopping(&self) -> bool {
         self.reactor.get().shared.is_draining()
+    }
+
+    /// Whether no more than `high_water` bytes are pending.
+    pub(crate) fn has_room(&self) -> bool {
+        self.reactor.get().shared.pending(self.token) <= self.high_water()
     }
 
     fn high_water(&self) -> u32 {

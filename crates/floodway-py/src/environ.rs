@@ -69,7 +69,7 @@ impl EnvironBuilder {
         if head.version() == Version::Http10 {
             environ.set_item(intern!(py, "SERVER_PROTOCOL"), intern!(py, "HTTP/1.0"))?;
         }
-        set_address(&environ, "REMOTE", &connection.peer_address())?;
+        set_address(&environ, "REMOTE", &request.peer_address(py))?;
         set_headers(&environ, &mut memory.names, head)?;
         if let Some(authority) = head.authority() {
             environ.set_item(intern!(py, "HTTP_HOST"), latin1(py, authority))?;

@@ -41,6 +41,7 @@ mod probe;
 #[allow(unsafe_code, reason = "a descriptor that Python lends for one call")]
 mod reactor;
 mod request;
+mod request_queue;
 #[allow(unsafe_code, reason = "a descriptor that Python lends for one call")]
 mod seats;
 mod stats;
@@ -83,6 +84,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<newcomer::Newcomer>()?;
     module.add_class::<reactor::Reactor>()?;
     module.add_class::<request::Request>()?;
+    module.add_class::<request_queue::RequestQueue>()?;
     module.add_class::<seats::HandOver>()?;
     module.add_class::<seats::Seats>()?;
     module.add_class::<timer::Timer>()?;

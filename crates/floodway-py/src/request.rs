@@ -1,10 +1,12 @@
 //! `Request`: one HTTP request and the way to answer it.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use floodway_app::http1::{self, Command, Date, Exchange, Fault, Head, Version};
-use floodway_conn::{Outgoing, REFERENCE_BYTES};
+use floodway_app::http1::{self, Command, Date, Exchange, Fault, Head, Message, Version};
+use floodway_conn::{Line, Outgoing, REFERENCE_BYTES};
+use floodway_sys::SocketAddress;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
@@ -13,6 +15,7 @@ use crate::connection::Connection;
 use crate::headers::Headers;
 use crate::payload::BytesPayload;
 use crate::wsgi::Prepared;
+use crate::{address, errors, gate, link_buffer};
 
 thread_local! {
     /// The second that the date was made for, and the date.
@@ -44,6 +47,16 @@ pub(crate) struct Request {
     more: bool,
     /// WSGI: what the answer will begin with.
     prepared: Option<Prepared>,
+    /// Where a thread has it that is not the reactor's.
+    away: Option<Away>,
+}
+
+/// What a thread needs that has a request away from its reactor.
+pub(crate) struct Away {
+    /// What else comes of the request and its connection.
+    pub(crate) line: Arc<Line<Message>>,
+    /// The client, as it was when the request came: the connection may be gone.
+    pub(crate) peer: SocketAddress,
 }
 
 impl Request {
@@ -52,6 +65,7 @@ impl Request {
         connection: Py<Connection>,
         request: http1::Request,
         payload: Py<PyBytes>,
+        away: Option<Away>,
     ) -> Self {
         let http1::Request {
             head,
@@ -71,6 +85,7 @@ impl Request {
             body,
             more,
             prepared: None,
+            away,
         }
     }
 
@@ -80,6 +95,14 @@ impl Request {
 
     pub(crate) fn on<'py>(&self, py: Python<'py>) -> &Bound<'py, Connection> {
         self.connection.bind(py)
+    }
+
+    /// The client's address.
+    pub(crate) fn peer_address(&self, py: Python<'_>) -> SocketAddress {
+        match &self.away {
+            Some(away) => away.peer.clone(),
+            None => self.connection.bind(py).get().peer_address(),
+        }
     }
 
     /// Bytes of the body if all of it came with the request.
@@ -154,6 +177,9 @@ impl Request {
     ) -> PyResult<bool> {
         let connection = self.connection.bind(py).get();
         let content = piece.as_bytes();
+        if self.away.is_some() && content.len() >= REFERENCE_BYTES {
+            return self.send_copies(py, out, content, suffix);
+        }
         if content.len() < REFERENCE_BYTES {
             out.extend_from_slice(content);
             out.extend_from_slice(suffix);
@@ -167,6 +193,50 @@ impl Request {
             pieces.push(Outgoing::Owned(suffix.to_vec()));
         }
         connection.send_owned(py, pieces)
+    }
+
+    /// The same for a thread that is not the reactor's: copies, since the reactor could not drop a reference without
+    /// attaching to the interpreter, and as many at a time as there is room for.
+    fn send_copies(
+        &self,
+        py: Python<'_>,
+        out: Vec<u8>,
+        content: &[u8],
+        suffix: &[u8],
+    ) -> PyResult<bool> {
+        let connection = self.connection.bind(py).get();
+        let mut pieces = vec![Outgoing::Owned(out)];
+        let mut parts = content
+            .chunks(connection.route().high_water as usize)
+            .peekable();
+        while let Some(part) = parts.next() {
+            pieces.push(Outgoing::Buffer(copied(part)));
+            if parts.peek().is_none() {
+                pieces.push(Outgoing::Owned(suffix.to_vec()));
+            }
+            let is_roomy = connection.send_owned(py, std::mem::take(&mut pieces))?;
+            if parts.peek().is_none() {
+                return Ok(is_roomy);
+            }
+            if !is_roomy {
+                self.wait_for_room(py)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Where a thread has the request that may wait: does so, detached, until there is room for more. Raises
+    /// ConnectionClosed if there never will be.
+    fn wait_for_room(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(away) = &self.away else {
+            return Ok(());
+        };
+        let connection = self.connection.bind(py).get();
+        if gate::detached(py, || away.line.wait_for_room(|| connection.has_room())) {
+            Ok(())
+        } else {
+            Err(errors::closed(py, "write"))
+        }
     }
 }
 
@@ -222,8 +292,8 @@ impl Request {
 
     /// The client's address, as `Connection.peer`.
     #[getter]
-    fn peer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.connection.bind(py).getattr("peer")
+    fn peer(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        address::to_python(py, &self.peer_address(py))
     }
 
     /// The path without the query, percent-encoded as it was sent, such as "/items/a%20b".
@@ -378,8 +448,8 @@ impl Request {
         Ok(())
     }
 
-    /// WSGI: send a piece of the body that is not the last, and before the first what was prepared. Returns False when more
-    /// than `high_water` bytes are pending.
+    /// WSGI: send a piece of the body that is not the last, and before the first what was prepared. When more than
+    /// `high_water` bytes are pending: on the reactor's thread returns False, on another waits.
     fn _put(&mut self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<bool> {
         let Ok(piece) = piece.cast_exact::<PyBytes>() else {
             return Err(no_bytes(piece));
@@ -397,7 +467,29 @@ impl Request {
         out.extend_from_slice(wrapped.prefix());
         let nothing = PyBytes::new(py, b"");
         let piece = if wrapped.send { piece } else { &nothing };
-        self.send(py, out, piece, wrapped.suffix)
+        let is_roomy = self.send(py, out, piece, wrapped.suffix)?;
+        if is_roomy || self.away.is_none() {
+            return Ok(is_roomy);
+        }
+        self.wait_for_room(py)?;
+        Ok(true)
+    }
+
+    /// WSGI, on a thread that is not the reactor's: wait for more of the body. Returns it, and whether more follows. Raises
+    /// ConnectionClosed if the client leaves before.
+    fn _receive(&mut self, py: Python<'_>) -> PyResult<(Py<PyBytes>, bool)> {
+        self._read(py)?;
+        let message = match &self.away {
+            Some(away) => gate::detached(py, || away.line.next()),
+            None => None,
+        };
+        match message {
+            Some((Message::Body { bytes, more }, payload)) => {
+                let piece = if bytes.is_empty() { payload } else { bytes };
+                Ok((PyBytes::new(py, &piece).unbind(), more))
+            }
+            _ => Err(errors::closed(py, "read")),
+        }
     }
 
     /// WSGI: complete the answer: by its last piece or, if none was sent yet, its whole body.
@@ -545,6 +637,13 @@ fn fields<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<(Octets<'py>, Octets
             Ok((Octets::new(&name)?, Octets::new(&value)?))
         })
         .collect()
+}
+
+/// A copy in blocks of this thread's.
+fn copied(bytes: &[u8]) -> floodway_base::LinkBuffer {
+    let mut buffer = floodway_base::LinkBuffer::new(link_buffer::thread_pool());
+    buffer.write(bytes);
+    buffer
 }
 
 /// What an answer that cannot be sent raises.

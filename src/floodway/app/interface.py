@@ -15,7 +15,7 @@ _BY_PARAMETERS: Final[dict[int, Interface]] = {1: "function", 2: "wsgi", 3: "asg
 
 
 def load_application(application: object, options: ApplicationOptions, threads: int | None = None) -> HandlerLike:
-    """The handler that serves an application: an object, or what MODULE:ATTRIBUTE names; `threads` as the options have it.
+    """The handler that serves an application: an object, or what MODULE:ATTRIBUTE names. `threads`: as in the options.
 
     Raises ApplicationError if it cannot be imported or made, or cannot be told apart; TypeError for the latter if it
     is an object.

@@ -28,7 +28,7 @@ class Answer:
     ) -> Callable[[bytes], None]:
         """Take status and headers, which go out with the first piece of the body; see PEP 3333.
 
-        With `exc_info` they replace those of an earlier call, unless a piece has gone out: then its exception is raised.
+        With `exc_info` they replace those of an earlier call; once a piece has gone out, its exception is raised.
         Raises TypeError, ValueError or RuntimeError for what PEP 3333 forbids.
         """
         if exc_info is not None:

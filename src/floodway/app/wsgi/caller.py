@@ -60,9 +60,8 @@ class Caller:
             pass  # it has left meanwhile
 
     def _log(self, request: Request, error: Exception) -> None:
-        conn = request.connection
         text = "the application raised for %s %s from %s"
-        extra = {"conn": conn.id, "peer": conn.peer}
+        extra = {"conn": request.connection.id, "peer": request.peer}
         self._throttle.log(
-            logger, logging.ERROR, text, request.method, request.path, conn.peer, error=error, extra=extra
+            logger, logging.ERROR, text, request.method, request.path, request.peer, error=error, extra=extra
         )

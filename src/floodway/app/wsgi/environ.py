@@ -28,6 +28,6 @@ def environ_builder(*, root_path: str, multithread: bool, multiprocess: bool) ->
         "wsgi.multiprocess": multiprocess,
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
-        "wsgi.input_terminated": True,  # reading stops at the body's end, also where no CONTENT_LENGTH says where that is
+        "wsgi.input_terminated": True,  # reading stops at the body's end, CONTENT_LENGTH or not
     }
     return EnvironBuilder(template, root_path)

@@ -12,6 +12,7 @@ from floodway.app.message import Request
 from floodway.app.wsgi.answer import Answer, Application
 from floodway.app.wsgi.caller import Caller
 from floodway.app.wsgi.environ import environ_builder
+from floodway.app.wsgi.threaded import ThreadedHandler
 from floodway.config import ApplicationOptions
 from floodway.conn.connection import Connection
 from floodway.conn.engine import Engine
@@ -19,8 +20,11 @@ from floodway.conn.route import HandlerLike
 
 
 def wsgi_handler(application: object, options: ApplicationOptions, threads: int | None) -> HandlerLike:
-    """What serves a WSGI application with so many threads; None: one."""
-    return InlineHandler(cast("Application", application), options)
+    """What serves a WSGI application with so many threads; None: one, 0: none but the reactor's."""
+    called = cast("Application", application)
+    if threads == 0:
+        return InlineHandler(called, options)
+    return ThreadedHandler(called, options, 1 if threads is None else threads)
 
 
 class InlineHandler(Handler[Request]):
