@@ -64,6 +64,14 @@ class FakeClock:  # home: floodway.base.clock
     def now(self) -> float: ...
 
 @final
+class EnvironBuilder:  # home: floodway.app.wsgi.environ
+    """Makes WSGI environs: copies of a template, with what is different for each request. Any thread."""
+    def __new__(cls, template: dict[str, Any], root_path: str = "") -> Self:
+        """`root_path`: the value of SCRIPT_NAME, which paths lose that begin with it; no slash at its end."""
+    def build(self, request: Request) -> dict[str, Any]:
+        """All but `wsgi.input`."""
+
+@final
 class Framing:  # home: floodway.app.framing
     """A framing in its native form. `max_bytes` bounds one frame without its prefix or terminator."""
     @staticmethod
@@ -81,7 +89,7 @@ class Framing:  # home: floodway.app.framing
     @staticmethod
     def buffered() -> Framing: ...
     @staticmethod
-    def http1(*, whole_bodies: bool, server: bytes | None) -> Framing: ...
+    def http1(*, whole_bodies: bool, server: bytes | None, queue: RequestQueue | None = None) -> Framing: ...
 
 @final
 class Newcomer:  # home: floodway.conn.balancing
@@ -143,6 +151,20 @@ class Request:  # home: floodway.app.message
         self, status: int, headers: Iterable[tuple[str | bytes, str | bytes]], length: int | None = None
     ) -> bool: ...
     def _send(self, piece: Buffer, more: bool) -> bool: ...
+    def _prepare(self, status: str, headers: list[tuple[str, str]], again: bool) -> None: ...
+    def _put(self, piece: bytes) -> bool: ...
+    def _receive(self) -> tuple[bytes, bool]: ...
+    def _complete(self, body: bytes) -> None: ...
+
+@final
+class RequestQueue:  # home: floodway.app.http1
+    """Requests that wait for a thread. Any thread."""
+    def __new__(cls, capacity: int) -> Self:
+        """Beyond `capacity` a client gets a 503."""
+    def next(self) -> Request | None:
+        """Wait for the next request, detached. None: the queue has ended, and nothing is left in it."""
+    def end(self) -> None:
+        """Let the threads go that wait, once nothing is left in the queue. For good."""
 
 @final
 class AsgiContext:  # home: floodway.app.asgi.http

@@ -22,6 +22,7 @@ mod batch;
 mod cell;
 mod clock;
 mod connection;
+mod environ;
 mod errors;
 mod framing;
 mod gate;
@@ -43,12 +44,14 @@ mod probe;
 #[allow(unsafe_code, reason = "a descriptor that Python lends for one call")]
 mod reactor;
 mod request;
+mod request_queue;
 #[allow(unsafe_code, reason = "a descriptor that Python lends for one call")]
 mod seats;
 mod stats;
 mod timer;
 #[allow(unsafe_code, reason = "the buffer protocol")]
 mod view;
+mod wsgi;
 
 use floodway_base::limits;
 use pyo3::prelude::*;
@@ -79,12 +82,14 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<batch::Batch>()?;
     module.add_class::<clock::FakeClock>()?;
     module.add_class::<connection::Connection>()?;
+    module.add_class::<environ::EnvironBuilder>()?;
     module.add_class::<framing::Framing>()?;
     module.add_class::<headers::Headers>()?;
     module.add_class::<link_buffer::LinkBuffer>()?;
     module.add_class::<newcomer::Newcomer>()?;
     module.add_class::<reactor::Reactor>()?;
     module.add_class::<request::Request>()?;
+    module.add_class::<request_queue::RequestQueue>()?;
     module.add_class::<seats::HandOver>()?;
     module.add_class::<seats::Seats>()?;
     module.add_class::<timer::Timer>()?;

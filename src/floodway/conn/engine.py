@@ -245,7 +245,9 @@ class Engine:
         return self._connector.connect(parsed, route, reactors.choose(reactor), timeout, user_data)
 
     def _provide_for(self, handler: HandlerLike) -> None:
-        """See to it that reactors run event loops, if the handler needs one."""
+        """See to it that reactors run event loops, if the handler needs one, and no threads, if it has its own."""
+        if handler.own_threads and self._state is State.NEW:
+            self._options = replace(self._options, threads=0, sub_reactors=self._options.sub_reactors or 0)
         if not handler.event_loop or self._options.event_loop:
             return
         if self._state is not State.NEW:
@@ -267,6 +269,11 @@ class Engine:
     def is_started(self) -> bool:
         """Whether it serves, or did: there are statistics then."""
         return self._running is not None
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether it serves in one of several processes (`workers=`)."""
+        return self._ask_service is not None
 
     @property
     def model(self) -> Model:
