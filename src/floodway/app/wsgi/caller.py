@@ -49,7 +49,8 @@ class Caller:
     def _apologise(self, request: Request, error: Exception) -> None:
         """Answer with 500; where an answer has begun, only the end of the connection says that it failed."""
         if isinstance(error, ConnectionClosed) or request.connection.is_closed:
-            return  # the client has left, and an application may well raise then
+            request.connection.abort()  # the client has left, and an application may well raise then
+            return
         self._log(request, error)
         if request._started:  # noqa: SLF001 - made for applications' handlers
             request.connection.abort()

@@ -1,7 +1,7 @@
 """WSGI on threads of its own, which wait in the native core for the next request.
 
-The reactor reads requests, sends answers and never needs the interpreter. A request comes with its head, and its body as it is read. Reading and writing wait for the client, and end with
-ConnectionClosed when it leaves.
+The reactor reads requests, sends answers and never needs the interpreter. A request comes with its head, and its body
+as it is read. Reading and writing wait for the client, and end with ConnectionClosed when it leaves.
 """
 
 import logging
