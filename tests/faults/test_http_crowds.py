@@ -1,4 +1,4 @@
-"""Crowds of clients that are slow on purpose, over HTTP: others are served, memory is bounded, each is ended by its limit.
+"""Crowds of HTTP clients that are slow on purpose: others are served, memory is bounded, each is ended by its limit.
 
 `make test` has some hundreds of them, so that it takes seconds; `make test-slow` as many as FLOODWAY_CROWD says.
 """
@@ -42,7 +42,7 @@ def crowd(server: Server, count: int, greeting: bytes) -> Iterator[list[socket.s
 
 
 def dribble(server: Server, peers: list[socket.socket], interval: float, seconds: float) -> Counter[bytes]:
-    """Send a byte on each connection at each interval until the server has ended it; and ask as another client meanwhile.
+    """Send a byte on each connection at each interval until the server has ended it; another client asks meanwhile.
 
     Returns how often each status line came.
     """

@@ -172,8 +172,7 @@ def test_a_stream_that_raises_for_a_client_that_is_behind_ends_the_connection(
     with serving(lambda _: Response(pieces())) as engine, Client.of(engine, receive_buffer=4096) as client:
         client.send(get())
         with pytest.raises(ConnectionResetError):
-            while client.socket.recv(1 << 20):
-                pass
+            client.read_on()
         wait_until(lambda: engine.stats().total.connections == 0, "the end of the connection")
     assert [one.levelno for one in caplog.records] == [logging.ERROR]
 

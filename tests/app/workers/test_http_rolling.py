@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 class Regulars:
-    """Clients that keep their connection until they are told that it ends, and then make another, until the block ends."""
+    """Clients that keep their connection until they are told that it ends, and then make another."""
 
     def __init__(self, target: str | tuple[str, int], count: int, path: str) -> None:
         self._target, self._path = target, path
