@@ -1,6 +1,6 @@
 """gunicorn's corpora of requests, valid and invalid, get the verdicts that gunicorn gives, with these exceptions.
 
-They are not ours, so they are fetched with its source distribution when the test runs, and kept outside of the repository.
+They are not ours: they are fetched with its source distribution when the test runs, and kept outside of the repository.
 """
 
 import re
@@ -39,7 +39,7 @@ REFUSED: dict[str, str] = {
     "pp_05": PROXY,
     "rfc9112_smuggle_gzip_chunked_01": CODINGS,
     "rfc9112_smuggle_te_identity_chunked_01": CODINGS,
-    "rfc9112_target_absolute_userinfo_01": "user information in a target, which is to be treated as an error (9110 4.2.4)",
+    "rfc9112_target_absolute_userinfo_01": "user information in a target, to be treated as an error (9110 4.2.4)",
     "rfc9112_target_authority_connect_01": "CONNECT",
     "rfc9112_target_authority_ipv6_01": "CONNECT",
 }

@@ -158,7 +158,7 @@ class Client:
             pass
 
     def send_on(self, piece: bytes, most: int) -> int:
-        """Send a piece again and again, and return how much went; at `most` bytes it ends, if no error ends it before."""
+        """Send a piece again and again, up to `most` bytes or an error. Returns how many bytes went."""
         sent = 0
         try:
             while sent < most:

@@ -1,4 +1,4 @@
-"""Source distributions of other projects, for tests that run on what those ship. They stay outside of the repository."""
+"""Source distributions of other projects, for tests on what those ship. They stay outside of the repository."""
 
 import hashlib
 import os

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -170,7 +171,7 @@ def test_unix_sockets_serve_it_too(address: str, driver: str) -> None:
 
 
 @pytest.mark.parametrize("options", [{"threads": 2}, {"sub_reactors": 2}, {"event_loop": True}])
-def test_every_model_serves_it(options: dict[str, int]) -> None:
+def test_every_model_serves_it(options: dict[str, Any]) -> None:
     with serving(echo, **options) as engine, Client.of(engine) as client:
         for number in range(10):
             assert client.ask(post(b"x" * number)).body == b"POST / " + b"x" * number

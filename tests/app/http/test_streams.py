@@ -5,6 +5,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_a_stream_whose_length_is_known_is_not_cut_into_chunks() -> None:
 
 
 def test_pieces_may_be_of_any_kind_of_bytes() -> None:
-    pieces = [b"a", bytearray(b"b"), memoryview(b"c")]
+    pieces: list[Any] = [b"a", bytearray(b"b"), memoryview(b"c")]
     with serving(lambda _: Response(pieces)) as engine, Client.of(engine) as client:
         assert client.ask(get()).body == b"abc"
 

@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ class Dribble:
 
 @pytest.mark.parametrize("keep_alive_timeout", [60.0, None])
 def test_a_client_that_says_nothing_is_left_without_a_word(driver: str, keep_alive_timeout: float | None) -> None:
-    limits = {"head_timeout": SHORT, "keep_alive_timeout": keep_alive_timeout}
+    limits: dict[str, Any] = {"head_timeout": SHORT, "keep_alive_timeout": keep_alive_timeout}
     with serving(served, driver=driver, **limits) as engine, Client.of(engine) as client:
         check_due(seconds_to(lambda: check_silent_end(client)), SHORT)
         wait_until(lambda: engine.stats().total.closed == {"idle_timeout": 1}, "the count")
@@ -138,7 +139,7 @@ def test_an_application_may_take_longer_than_any_timeout_of_the_client() -> None
         threading.Event().wait(4 * SHORT)
         return b"late"
 
-    limits = {"head_timeout": SHORT, "keep_alive_timeout": SHORT, "body_timeout": SHORT}
+    limits: dict[str, Any] = {"head_timeout": SHORT, "keep_alive_timeout": SHORT, "body_timeout": SHORT}
     with serving(slow, threads=1, **limits) as engine, Client.of(engine) as client:
         for _ in range(2):
             assert client.ask(post(b"x")).body == b"late"

@@ -104,7 +104,7 @@ def test_clients_that_leave_when_they_are_told_to_lose_no_request(tmp_path: Path
 def test_wrk_sees_no_error(tmp_path: Path) -> None:
     with WorkerService(tmp_path, "--workers", "2", application=APPLICATION) as service:
         service.wait_serving(2)
-        _, port = service.target
+        port = service.target[1]
         command = ["wrk", "-t1", "-c20", "-d150s", f"http://127.0.0.1:{port}/"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
             for number in range(1, RESTARTS + 1):
