@@ -3,7 +3,8 @@
 Every class is imported in exactly one Python module, its home; everyone else imports it from there.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
 from socket import socket
 from typing import Any, Final, Literal, Self, TypeAlias, final
@@ -31,7 +32,7 @@ TICK: Final[float]  # seconds, the precision of every timer
 EVENT_CALL: Final[int]  # target: the function; payload: its arguments
 EVENT_ACCEPTED: Final[int]  # target: the Newcomer; payload: the listener's number
 EVENT_NOTICE: Final[int]  # target: a notice's name; payload: its value, for the log
-EVENT_FOREIGN: Final[int]  # target: a descriptor's number; payload: selectors.EVENT_READ | selectors.EVENT_WRITE
+EVENT_FOREIGN: Final[int]  # target: a descriptor's number; payload: selectors.EVENT_READ | selectors.EVENT_WRITE, or 0
 # Offsets of a route's events from the number that `add_route` returned.
 ROUTE_OPEN: Final[int]  # payload None
 ROUTE_DATA: Final[int]  # payload bytes, a LinkBuffer for Buffered, or what HTTP gives
@@ -63,6 +64,14 @@ class FakeClock:  # home: floodway.base.clock
     def now(self) -> float: ...
 
 @final
+class EnvironBuilder:  # home: floodway.app.wsgi.environ
+    """Makes WSGI environs: copies of a template, with what is different for each request. Any thread."""
+    def __new__(cls, template: dict[str, Any], root_path: str = "") -> Self:
+        """`root_path`: the value of SCRIPT_NAME, which paths lose that begin with it; no slash at its end."""
+    def build(self, request: Request) -> dict[str, Any]:
+        """All but `wsgi.input`."""
+
+@final
 class Framing:  # home: floodway.app.framing
     """A framing in its native form. `max_bytes` bounds one frame without its prefix or terminator."""
     @staticmethod
@@ -80,7 +89,7 @@ class Framing:  # home: floodway.app.framing
     @staticmethod
     def buffered() -> Framing: ...
     @staticmethod
-    def http1(*, whole_bodies: bool, server: bytes | None) -> Framing: ...
+    def http1(*, whole_bodies: bool, server: bytes | None, queue: RequestQueue | None = None) -> Framing: ...
 
 @final
 class Newcomer:  # home: floodway.conn.balancing
@@ -137,11 +146,44 @@ class Request:  # home: floodway.app.message
     @property
     def _finished(self) -> bool: ...
     def _read(self) -> None: ...
-    def _respond(self, status: int, headers: Iterable[tuple[str | bytes, str | bytes]], body: bytes) -> None: ...
+    def _respond(self, status: int, headers: Iterable[tuple[str | bytes, str | bytes]], body: Buffer) -> bool: ...
     def _start(
         self, status: int, headers: Iterable[tuple[str | bytes, str | bytes]], length: int | None = None
     ) -> bool: ...
     def _send(self, piece: Buffer, more: bool) -> bool: ...
+    def _prepare(self, status: str, headers: list[tuple[str, str]], again: bool) -> None: ...
+    def _put(self, piece: bytes) -> bool: ...
+    def _receive(self) -> tuple[bytes, bool]: ...
+    def _complete(self, body: bytes) -> None: ...
+
+@final
+class RequestQueue:  # home: floodway.app.http1
+    """Requests that wait for a thread. Any thread."""
+    def __new__(cls, capacity: int) -> Self:
+        """Beyond `capacity` a client gets a 503."""
+    def next(self) -> Request | None:
+        """Wait for the next request, detached. None: the queue has ended, and nothing is left in it."""
+    def end(self) -> None:
+        """Let the threads go that wait, once nothing is left in the queue. For good."""
+
+@final
+class AsgiContext:  # home: floodway.app.asgi.http
+    """What all requests of one event loop have in common."""
+    def __new__(cls, template: dict[str, Any], state: dict[str, Any], create_future: Callable[[], Future[Any]]) -> Self:
+        """`template`: a scope with every key; its "server" may be None, and is then asked of each connection."""
+
+@final
+class AsgiExchange:  # home: floodway.app.asgi.http
+    """One request and its answer, as ASGI has it. Belongs to the event loop's thread."""
+    def __new__(cls, context: AsgiContext, request: Request) -> Self: ...
+    @property
+    def request(self) -> Request: ...
+    def scope(self) -> dict[str, Any]: ...
+    def receive(self) -> Awaitable[dict[str, Any]]: ...
+    def send(self, message: dict[str, Any]) -> Awaitable[None]: ...
+    def on_body(self, piece: bytes, more: bool) -> None: ...
+    def on_writable(self) -> None: ...
+    def on_left(self) -> None: ...
 
 @final
 class Headers(Mapping[str, str]):  # home: floodway.app.message
@@ -360,6 +402,7 @@ class WritableView:  # home: floodway.base.buffer
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, view: memoryview, /) -> None: ...
 
+def immortalize(objects: list[Any], /) -> list[Any]: ...  # home: floodway.app.workers.sharing; Any: whatever there is
 def load(
     address: Address,
     *,

@@ -31,8 +31,10 @@ class EngineOptions:
         "Reactors that serve what the main reactors accept; 0: the main reactors serve it themselves. None: 0 with "
         "the GIL, one per core without.",
     )
-    threads: int = documented(
-        0, "Worker threads that run the handler's callbacks, for handlers that block; 0: the reactors run them."
+    threads: int | None = documented(
+        None,
+        "Threads that run the handler's callbacks, or the WSGI application, for those that block; 0: the reactors run "
+        "them. None: 1 for WSGI, otherwise 0.",
     )
     driver: Literal["auto", "epoll", "portable"] = documented(
         "auto", "What waits for the sockets: epoll (Linux), or the portable poller of the system."
@@ -92,7 +94,7 @@ class ListenerOptions:
         _check_count("send_buffer", self.send_buffer, least=1)
 
 
-Interface: TypeAlias = Literal["auto", "handler", "function"]
+Interface: TypeAlias = Literal["auto", "handler", "function", "asgi", "wsgi"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,17 +105,23 @@ class ApplicationOptions:
     'function'
     """
 
-    interface: Literal["auto", "handler", "function"] = documented(
+    interface: Literal["auto", "handler", "function", "asgi", "wsgi"] = documented(
         "auto",
-        'How the application is called: "handler" (floodway.Handler), "function" (a request in, an answer out). '
-        '"auto": told from what it is.',
+        'How the application is called: "handler" (floodway.Handler), "function" (a request in, an answer out), '
+        '"asgi" (ASGI 3), "wsgi" (PEP 3333). "auto": told from what it is.',
     )
     factory: bool = documented(default=False, text="Call what was given, without arguments, to get the application.")
+    root_path: str = documented(
+        "",
+        "Where a proxy in front has mounted the application, such as /shop: WSGI's SCRIPT_NAME. No slash at its end.",
+    )
     server_header: str | None = documented("floodway", "The value of HTTP's Server header. None: no such header.")
 
     def __post_init__(self) -> None:
         if self.interface not in get_args(Interface):
             raise ValueError(f"interface is {self.interface!r}; write one of {', '.join(get_args(Interface))}")
+        if self.root_path and (not self.root_path.startswith("/") or self.root_path.endswith("/")):
+            raise ValueError(f"root_path is {self.root_path!r}; it begins with a slash and ends without, such as /shop")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +158,7 @@ class ApplicationFields(TypedDict, total=False):
 
     interface: Interface
     factory: bool
+    root_path: str
     server_header: str | None
 
 
@@ -158,7 +167,7 @@ class EngineFields(TypedDict, total=False):
 
     main_reactors: int | None
     sub_reactors: int | None
-    threads: int
+    threads: int | None
     driver: Literal["auto", "epoll", "portable"]
     watchdog: float | None
     stats_interval: float | None
@@ -234,7 +243,7 @@ def reject_unknown(given: Mapping[str, object], known: set[str], owner: str) -> 
 
 
 def _check_count(name: str, value: object, *, least: int) -> None:
-    if value is None and name != "threads":
+    if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} is {value!r}; it takes a whole number")

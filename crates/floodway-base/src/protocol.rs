@@ -39,12 +39,21 @@ pub trait Protocol: Send + fmt::Debug + Sized + 'static {
     /// The deadline has come, if this is not called too early. The connection ends if it returns something.
     fn expire(&mut self, now: u32) -> Option<Refusal>;
 
+    /// The end of a connection whose peer speaks this protocol unencrypted although it must be.
+    fn rebuke_plain() -> Refusal;
+
     /// Whether the application owes the peer something: then the connection stays, even if the peer has finished or the
     /// engine stops.
     fn owes(&self) -> bool;
 
     /// Whether the state is as new, and can be dropped.
     fn is_at_rest(&self) -> bool;
+
+    /// Whether a message begins an exchange. Those that do not belong to the one before.
+    fn begins(message: &Self::Message) -> bool;
+
+    /// Too much is going on for the exchange that has just begun. The connection ends.
+    fn overloaded(&mut self) -> Refusal;
 }
 
 /// What [`Protocol::receive`] found.

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use floodway_base::{Protocol, SessionError, Sessions, Token};
+use floodway_base::{Protocol, Sessions, Token};
 use floodway_sys::{Errno, SocketAddress, socket};
 
 use crate::acceptor::Newcomer;
@@ -152,6 +152,12 @@ impl<H: Host> Reactor<H> {
         if matches!(configured.framing, Framing::Buffered) {
             all.set(Marks::BUFFERED);
         }
+        if configured.protocol.is_some() {
+            configured.local.get_or_init(|| {
+                let unknown = SocketAddress::Unix(floodway_sys::UnixName::Unnamed);
+                socket::local_address(socket.as_fd()).unwrap_or(unknown)
+            });
+        }
         let sessions = configured.sessions.clone();
         let tell = configured.wanted.open;
         let idle = configured.idle_timeout.is_some() || configured.silence_timeout.is_some();
@@ -192,8 +198,8 @@ impl<H: Host> Reactor<H> {
         let mut first = Vec::new();
         let session = match sessions.begin(&mut first) {
             Ok(session) => session,
-            Err(SessionError(text)) => {
-                return self.retire(index, CloseReason::Session(text.into()));
+            Err(error) => {
+                return self.retire(index, CloseReason::Session(error.to_string().into()));
             }
         };
         let Some((slot, active)) = self.connections.busy(index) else {

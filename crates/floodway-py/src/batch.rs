@@ -179,8 +179,8 @@ impl Batch {
         let connection = Reactor::object(reactor, token)?;
         let payload = match message {
             Message::Request(request) => {
-                let request =
-                    Request::new(py, connection.clone().unbind(), *request, payload.unbind());
+                let connection = connection.clone().unbind();
+                let request = Request::new(py, connection, *request, payload.unbind(), None);
                 Py::new(py, request)?.into_any()
             }
             Message::Body { bytes, more } => {

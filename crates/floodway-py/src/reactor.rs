@@ -352,7 +352,7 @@ impl Reactor {
     /// What becomes of the connections of one listener or connector; before they exist. Any thread.
     #[pyo3(signature = (*, interest, framing, limits, keepalive, nodelay, serialized))]
     fn add_route(
-        &self,
+        slf: &Bound<'_, Self>,
         interest: u32,
         framing: &Framing,
         limits: &Bound<'_, PyAny>,
@@ -360,11 +360,16 @@ impl Reactor {
         nodelay: bool,
         serialized: bool,
     ) -> PyResult<u32> {
-        let route = options::route(interest, framing, limits, keepalive, nodelay, serialized)?;
-        self.shared.add_route(route).map(base).ok_or_else(|| {
+        let this = slf.get();
+        let queue = framing.1.as_ref().and_then(|http| http.queue.as_ref());
+        let outlet = queue.map(|queue| queue.get().outlet_of(slf));
+        let route = options::route(
+            interest, framing, limits, keepalive, nodelay, serialized, outlet,
+        )?;
+        this.shared.add_route(route).map(base).ok_or_else(|| {
             PyRuntimeError::new_err(format!(
                 "{} has {} routes, the most it can have; share listeners and connectors",
-                self.name,
+                this.name,
                 floodway_conn::MAX_ROUTES
             ))
         })

@@ -1,10 +1,12 @@
 //! `Request`: one HTTP request and the way to answer it.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use floodway_app::http1::{self, Command, Date, Exchange, Fault, Head, Version};
-use floodway_conn::{Outgoing, REFERENCE_BYTES};
+use floodway_app::http1::{self, Command, Date, Exchange, Fault, Head, Message, Version};
+use floodway_conn::{Line, Outgoing, REFERENCE_BYTES};
+use floodway_sys::SocketAddress;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
@@ -12,6 +14,8 @@ use pyo3::types::{PyBytes, PyString, PyTuple};
 use crate::connection::Connection;
 use crate::headers::Headers;
 use crate::payload::BytesPayload;
+use crate::wsgi::Prepared;
+use crate::{address, errors, gate, link_buffer};
 
 thread_local! {
     /// The second that the date was made for, and the date.
@@ -41,6 +45,18 @@ pub(crate) struct Request {
     exchange: Exchange,
     body: Py<PyBytes>,
     more: bool,
+    /// WSGI: what the answer will begin with.
+    prepared: Option<Prepared>,
+    /// Where a thread has it that is not the reactor's.
+    away: Option<Away>,
+}
+
+/// What a thread needs that has a request away from its reactor.
+pub(crate) struct Away {
+    /// What else comes of the request and its connection.
+    pub(crate) line: Arc<Line<Message>>,
+    /// The client, as it was when the request came: the connection may be gone.
+    pub(crate) peer: SocketAddress,
 }
 
 impl Request {
@@ -49,6 +65,7 @@ impl Request {
         connection: Py<Connection>,
         request: http1::Request,
         payload: Py<PyBytes>,
+        away: Option<Away>,
     ) -> Self {
         let http1::Request {
             head,
@@ -67,11 +84,30 @@ impl Request {
             exchange,
             body,
             more,
+            prepared: None,
+            away,
         }
     }
 
     pub(crate) fn head(&self) -> &Head {
         &self.head
+    }
+
+    pub(crate) fn on<'py>(&self, py: Python<'py>) -> &Bound<'py, Connection> {
+        self.connection.bind(py)
+    }
+
+    /// The client's address.
+    pub(crate) fn peer_address(&self, py: Python<'_>) -> SocketAddress {
+        match &self.away {
+            Some(away) => away.peer.clone(),
+            None => self.connection.bind(py).get().peer_address(),
+        }
+    }
+
+    /// Bytes of the body if all of it came with the request.
+    pub(crate) fn whole_length(&self, py: Python<'_>) -> Option<usize> {
+        (!self.more).then(|| self.body.bind(py).as_bytes().len())
     }
 
     fn begin(
@@ -82,9 +118,7 @@ impl Request {
         headers: &Bound<'_, PyAny>,
         length: Option<u64>,
     ) -> PyResult<()> {
-        if self.connection.bind(py).get().is_stopping() {
-            self.exchange.close();
-        }
+        self.judge_stopping(py);
         let headers = fields(headers)?;
         let pairs = headers
             .iter()
@@ -92,6 +126,129 @@ impl Request {
         self.exchange
             .start(out, status, None, pairs, length, &date())
             .map_err(fault)
+    }
+
+    pub(crate) fn more(&self) -> bool {
+        self.more
+    }
+
+    pub(crate) fn is_started(&self) -> bool {
+        self.exchange.started()
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.exchange.finished()
+    }
+
+    /// See `_read`.
+    pub(crate) fn read(&mut self, py: Python<'_>) -> PyResult<()> {
+        if let Some(word) = self.exchange.continues() {
+            let connection = self.connection.bind(py).get();
+            connection.send_owned(py, vec![Outgoing::Owned(word.to_vec())])?;
+        }
+        self.tell(py, Command::WantBody);
+        Ok(())
+    }
+
+    /// See `_respond`.
+    pub(crate) fn respond(
+        &mut self,
+        py: Python<'_>,
+        status: u16,
+        headers: &Bound<'_, PyAny>,
+        body: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let body = piece(body)?;
+        let content = body.as_bytes();
+        let mut out = Vec::with_capacity(256 + content.len().min(REFERENCE_BYTES));
+        self.begin(py, &mut out, status, headers, Some(content.len() as u64))?;
+        let wrapped = self.exchange.body(content.len(), false).map_err(fault)?;
+        let body = if wrapped.send {
+            body
+        } else {
+            PyBytes::new(py, b"")
+        };
+        let roomy = self.send(py, out, &body, wrapped.suffix)?;
+        self.finish(py);
+        Ok(roomy)
+    }
+
+    /// See `_start`.
+    pub(crate) fn start(
+        &mut self,
+        py: Python<'_>,
+        status: u16,
+        headers: &Bound<'_, PyAny>,
+        length: Option<u64>,
+    ) -> PyResult<bool> {
+        let mut out = Vec::with_capacity(256);
+        self.begin(py, &mut out, status, headers, length)?;
+        self.tell(py, Command::AnswerStarted);
+        let connection = self.connection.bind(py).get();
+        connection.send_owned(py, vec![Outgoing::Owned(out)])
+    }
+
+    /// See `_send`.
+    pub(crate) fn send_piece(
+        &mut self,
+        py: Python<'_>,
+        content: &Bound<'_, PyAny>,
+        more: bool,
+    ) -> PyResult<bool> {
+        let content = piece(content)?;
+        let wrapped = self
+            .exchange
+            .body(content.as_bytes().len(), more)
+            .map_err(fault)?;
+        let roomy = if wrapped.send {
+            self.send(py, wrapped.prefix().to_vec(), &content, wrapped.suffix)?
+        } else {
+            true
+        };
+        if !more {
+            self.finish(py);
+        }
+        Ok(roomy)
+    }
+
+    fn finish(&self, py: Python<'_>) {
+        let keep_alive = self.exchange.keep_alive();
+        self.tell(py, Command::Finish { keep_alive });
+    }
+
+    /// Begins the answer that was prepared, unless it has begun.
+    fn begin_prepared(
+        &mut self,
+        py: Python<'_>,
+        out: &mut Vec<u8>,
+        length: Option<u64>,
+    ) -> PyResult<()> {
+        if self.exchange.started() {
+            return Ok(());
+        }
+        self.judge_stopping(py);
+        let Some(prepared) = &self.prepared else {
+            return Err(PyRuntimeError::new_err(
+                "a body came before start_response was called; call it first",
+            ));
+        };
+        self.exchange
+            .start(
+                out,
+                prepared.status,
+                Some(prepared.reason()),
+                prepared.fields(),
+                length,
+                &date(),
+            )
+            .map_err(fault)
+    }
+
+    /// While the engine stops, an answer is the connection's last.
+    fn judge_stopping(&mut self, py: Python<'_>) {
+        if self.connection.bind(py).get().is_stopping() {
+            self.exchange.close();
+        }
     }
 
     fn tell(&self, py: Python<'_>, command: Command) {
@@ -108,6 +265,9 @@ impl Request {
     ) -> PyResult<bool> {
         let connection = self.connection.bind(py).get();
         let content = piece.as_bytes();
+        if self.away.is_some() && content.len() >= REFERENCE_BYTES {
+            return self.send_copies(py, out, content, suffix);
+        }
         if content.len() < REFERENCE_BYTES {
             out.extend_from_slice(content);
             out.extend_from_slice(suffix);
@@ -122,19 +282,63 @@ impl Request {
         }
         connection.send_owned(py, pieces)
     }
+
+    /// The same for a thread that is not the reactor's: copies, since the reactor could not drop a reference without
+    /// attaching to the interpreter, and as many at a time as there is room for.
+    fn send_copies(
+        &self,
+        py: Python<'_>,
+        out: Vec<u8>,
+        content: &[u8],
+        suffix: &[u8],
+    ) -> PyResult<bool> {
+        let connection = self.connection.bind(py).get();
+        let mut pieces = vec![Outgoing::Owned(out)];
+        let mut parts = content
+            .chunks(connection.route().high_water as usize)
+            .peekable();
+        while let Some(part) = parts.next() {
+            pieces.push(Outgoing::Buffer(copied(part)));
+            if parts.peek().is_none() {
+                pieces.push(Outgoing::Owned(suffix.to_vec()));
+            }
+            let is_roomy = connection.send_owned(py, std::mem::take(&mut pieces))?;
+            if parts.peek().is_none() {
+                return Ok(is_roomy);
+            }
+            if !is_roomy {
+                self.wait_for_room(py)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Where a thread has the request that may wait: does so, detached, until there is room for more. Raises
+    /// ConnectionClosed if there never will be.
+    fn wait_for_room(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(away) = &self.away else {
+            return Ok(());
+        };
+        let connection = self.connection.bind(py).get();
+        if gate::detached(py, || away.line.wait_for_room(|| connection.has_room())) {
+            Ok(())
+        } else {
+            Err(errors::closed(py, "write"))
+        }
+    }
 }
 
 #[pymethods]
 impl Request {
     /// The connection that it came on.
     #[getter]
-    fn connection(&self, py: Python<'_>) -> Py<Connection> {
+    pub(crate) fn connection(&self, py: Python<'_>) -> Py<Connection> {
         self.connection.clone_ref(py)
     }
 
     /// The method, such as "GET".
     #[getter]
-    fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    pub(crate) fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         match self.head.method() {
             b"GET" => pyo3::intern!(py, "GET").clone(),
             b"POST" => pyo3::intern!(py, "POST").clone(),
@@ -150,7 +354,7 @@ impl Request {
 
     /// The path, percent-decoded as UTF-8, such as "/items/a b"; what is no UTF-8 becomes U+FFFD.
     #[getter]
-    fn path<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    pub(crate) fn path<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         let path = self.head.path();
         if path.is_ascii() && !path.contains(&b'%') {
             return latin1(py, path);
@@ -166,7 +370,7 @@ impl Request {
 
     /// "https" where TLS protects the connection, else "http".
     #[getter]
-    fn scheme<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    pub(crate) fn scheme<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         if self.connection.bind(py).get().is_secure() {
             pyo3::intern!(py, "https").clone()
         } else {
@@ -176,19 +380,19 @@ impl Request {
 
     /// The client's address, as `Connection.peer`.
     #[getter]
-    fn peer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.connection.bind(py).getattr("peer")
+    fn peer(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        address::to_python(py, &self.peer_address(py))
     }
 
     /// The path without the query, percent-encoded as it was sent, such as "/items/a%20b".
     #[getter]
-    fn raw_path<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+    pub(crate) fn raw_path<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.head.path())
     }
 
     /// The same as bytes.
     #[getter]
-    fn raw_query<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+    pub(crate) fn raw_query<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.head.query())
     }
 
@@ -200,7 +404,7 @@ impl Request {
 
     /// "1.1" or "1.0".
     #[getter]
-    fn http_version<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    pub(crate) fn http_version<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         match self.head.version() {
             Version::Http11 => pyo3::intern!(py, "1.1").clone(),
             Version::Http10 => pyo3::intern!(py, "1.0").clone(),
@@ -224,7 +428,7 @@ impl Request {
 
     /// The body, as far as it came with the request: all of it, unless `_more`.
     #[getter]
-    fn body(&self, py: Python<'_>) -> Py<PyBytes> {
+    pub(crate) fn body(&self, py: Python<'_>) -> Py<PyBytes> {
         self.body.clone_ref(py)
     }
 
@@ -248,12 +452,7 @@ impl Request {
 
     /// Ask for more of the body: it comes as the connection's next data, (bytes, whether more follows).
     fn _read(&mut self, py: Python<'_>) -> PyResult<()> {
-        if let Some(word) = self.exchange.continues() {
-            let connection = self.connection.bind(py).get();
-            connection.send_owned(py, vec![Outgoing::Owned(word.to_vec())])?;
-        }
-        self.tell(py, Command::WantBody);
-        Ok(())
+        self.read(py)
     }
 
     /// Answer at once. Headers are pairs of bytes or str. Raises ValueError for what no HTTP message can carry, and
@@ -263,18 +462,9 @@ impl Request {
         py: Python<'_>,
         status: u16,
         headers: &Bound<'_, PyAny>,
-        body: &Bound<'_, PyBytes>,
-    ) -> PyResult<()> {
-        let content = body.as_bytes();
-        let mut out = Vec::with_capacity(256 + content.len().min(REFERENCE_BYTES));
-        self.begin(py, &mut out, status, headers, Some(content.len() as u64))?;
-        let wrapped = self.exchange.body(content.len(), false).map_err(fault)?;
-        let nothing = PyBytes::new(py, b"");
-        let piece = if wrapped.send { body } else { &nothing };
-        self.send(py, out, piece, wrapped.suffix)?;
-        let keep_alive = self.exchange.keep_alive();
-        self.tell(py, Command::Finish { keep_alive });
-        Ok(())
+        body: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        self.respond(py, status, headers, body)
     }
 
     /// Begin an answer whose body follows by `_send`. `length`: of the body, if it is known.
@@ -286,33 +476,96 @@ impl Request {
         headers: &Bound<'_, PyAny>,
         length: Option<u64>,
     ) -> PyResult<bool> {
-        let mut out = Vec::with_capacity(256);
-        self.begin(py, &mut out, status, headers, length)?;
-        self.tell(py, Command::AnswerStarted);
-        let connection = self.connection.bind(py).get();
-        connection.send_owned(py, vec![Outgoing::Owned(out)])
+        self.start(py, status, headers, length)
     }
 
     /// Send a piece of the body; `more` False: the last. Returns False when more than `high_water` bytes are pending.
     fn _send(&mut self, py: Python<'_>, piece: &Bound<'_, PyAny>, more: bool) -> PyResult<bool> {
-        let piece = match piece.cast_exact::<PyBytes>() {
-            Ok(bytes) => bytes.clone(),
-            Err(_) => PyBytes::new(py, &buffer(piece)?),
-        };
-        let wrapped = match self.exchange.body(piece.as_bytes().len(), more) {
-            Ok(wrapped) => wrapped,
-            Err(error) => return Err(fault(error)),
-        };
-        let roomy = if wrapped.send {
-            self.send(py, wrapped.prefix().to_vec(), &piece, wrapped.suffix)?
-        } else {
-            true
-        };
-        if !more {
-            let keep_alive = self.exchange.keep_alive();
-            self.tell(py, Command::Finish { keep_alive });
+        self.send_piece(py, piece, more)
+    }
+
+    /// WSGI: check what `start_response` was given, and keep it for when the answer begins. `again`: it may replace what was
+    /// given before. Raises TypeError, ValueError or RuntimeError for what PEP 3333 forbids.
+    fn _prepare(
+        &mut self,
+        status: &Bound<'_, PyAny>,
+        headers: &Bound<'_, PyAny>,
+        again: bool,
+    ) -> PyResult<()> {
+        if self.exchange.started() || self.prepared.is_some() && !again {
+            return Err(PyRuntimeError::new_err(
+                "start_response was called twice; a second call has to give exc_info, before the body begins",
+            ));
         }
-        Ok(roomy)
+        self.prepared = Some(Prepared::new(status, headers)?);
+        Ok(())
+    }
+
+    /// WSGI: send a piece of the body that is not the last, and before the first what was prepared. When more than
+    /// `high_water` bytes are pending: on the reactor's thread returns False, on another waits.
+    fn _put(&mut self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Ok(piece) = piece.cast_exact::<PyBytes>() else {
+            return Err(no_bytes(piece));
+        };
+        let mut out = Vec::new();
+        if !self.exchange.started() {
+            out.reserve(256 + piece.as_bytes().len().min(REFERENCE_BYTES));
+            self.begin_prepared(py, &mut out, None)?;
+            self.tell(py, Command::AnswerStarted);
+        }
+        let wrapped = self
+            .exchange
+            .body(piece.as_bytes().len(), true)
+            .map_err(fault)?;
+        out.extend_from_slice(wrapped.prefix());
+        let nothing = PyBytes::new(py, b"");
+        let piece = if wrapped.send { piece } else { &nothing };
+        let is_roomy = self.send(py, out, piece, wrapped.suffix)?;
+        if is_roomy || self.away.is_none() {
+            return Ok(is_roomy);
+        }
+        self.wait_for_room(py)?;
+        Ok(true)
+    }
+
+    /// WSGI, on a thread that is not the reactor's: wait for more of the body. Returns it, and whether more follows. Raises
+    /// ConnectionClosed if the client leaves before.
+    fn _receive(&mut self, py: Python<'_>) -> PyResult<(Py<PyBytes>, bool)> {
+        self.read(py)?;
+        let message = match &self.away {
+            Some(away) => gate::detached(py, || away.line.next()),
+            None => None,
+        };
+        match message {
+            Some((Message::Body { bytes, more }, payload)) => {
+                let piece = if bytes.is_empty() { payload } else { bytes };
+                Ok((PyBytes::new(py, &piece).unbind(), more))
+            }
+            _ => Err(errors::closed(py, "read")),
+        }
+    }
+
+    /// WSGI: complete the answer: by its last piece or, if none was sent yet, its whole body.
+    fn _complete(&mut self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Ok(body) = body.cast_exact::<PyBytes>() else {
+            return Err(no_bytes(body));
+        };
+        let content = body.as_bytes();
+        let mut out = Vec::new();
+        if !self.exchange.started() {
+            out.reserve(256 + content.len().min(REFERENCE_BYTES));
+            self.begin_prepared(py, &mut out, Some(content.len() as u64))?;
+        }
+        let wrapped = self.exchange.body(content.len(), false).map_err(fault)?;
+        out.extend_from_slice(wrapped.prefix());
+        let nothing = PyBytes::new(py, b"");
+        let piece = if wrapped.send { body } else { &nothing };
+        if !(out.is_empty() && piece.as_bytes().is_empty() && wrapped.suffix.is_empty()) {
+            self.send(py, out, piece, wrapped.suffix)?;
+        }
+        let keep_alive = self.exchange.keep_alive();
+        self.tell(py, Command::Finish { keep_alive });
+        Ok(())
     }
 
     fn __repr__(&self) -> String {
@@ -382,19 +635,20 @@ impl<'py> Octets<'py> {
     }
 }
 
+/// A piece of a body as bytes.
+fn piece<'py>(content: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    match content.cast_exact::<PyBytes>() {
+        Ok(bytes) => Ok(bytes.clone()),
+        Err(_) => buffer(content).map(|bytes| PyBytes::new(content.py(), &bytes)),
+    }
+}
+
 /// The bytes of text in latin-1, or of a buffer of bytes.
 fn octets(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     if let Ok(text) = value.cast::<PyString>() {
-        let text = text.to_str()?;
-        return text
-            .chars()
-            .map(|letter| u8::try_from(letter).ok())
-            .collect::<Option<Vec<u8>>>()
-            .ok_or_else(|| {
-                PyValueError::new_err(format!(
-                    "{text:?} has letters that a header cannot carry (beyond latin-1); percent-encode them"
-                ))
-            });
+        let mut octets = Vec::new();
+        octets_of_text(text, &mut octets)?;
+        return Ok(octets);
     }
     buffer(value)
 }
@@ -403,10 +657,34 @@ fn octets(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
 fn buffer(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     match pyo3::buffer::PyBuffer::<u8>::get(value) {
         Ok(buffer) => buffer.to_vec(value.py()),
-        Err(_) => Err(PyTypeError::new_err(format!(
-            "an answer is made of bytes, not {}; encode text with .encode()",
-            value.get_type().name()?
-        ))),
+        Err(_) => Err(no_bytes(value)),
+    }
+}
+
+/// Appends the bytes of text in latin-1.
+pub(crate) fn octets_of_text(text: &Bound<'_, PyString>, octets: &mut Vec<u8>) -> PyResult<()> {
+    let text = text.to_str()?;
+    if text.is_ascii() {
+        octets.extend_from_slice(text.as_bytes());
+        return Ok(());
+    }
+    for letter in text.chars() {
+        octets.push(u8::try_from(letter).map_err(|_| {
+            PyValueError::new_err(format!(
+                "{text:?} has letters that a header cannot carry (beyond latin-1); percent-encode them"
+            ))
+        })?);
+    }
+    Ok(())
+}
+
+/// What a piece of a body that is no bytes raises.
+fn no_bytes(value: &Bound<'_, PyAny>) -> PyErr {
+    match value.get_type().name() {
+        Ok(name) => PyTypeError::new_err(format!(
+            "an answer is made of bytes, not {name}; encode text with .encode()"
+        )),
+        Err(error) => error,
     }
 }
 
@@ -427,8 +705,15 @@ fn fields<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<(Octets<'py>, Octets
         .collect()
 }
 
+/// A copy in blocks of this thread's.
+fn copied(bytes: &[u8]) -> floodway_base::LinkBuffer {
+    let mut buffer = floodway_base::LinkBuffer::new(link_buffer::thread_pool());
+    buffer.write(bytes);
+    buffer
+}
+
 /// What an answer that cannot be sent raises.
-fn fault(fault: Fault) -> PyErr {
+pub(crate) fn fault(fault: Fault) -> PyErr {
     match fault {
         Fault::StartedTwice | Fault::NotStarted | Fault::Finished => {
             PyRuntimeError::new_err(fault.to_string())

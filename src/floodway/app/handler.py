@@ -3,6 +3,7 @@
 A method that is not overridden is never called: its event does not cross from the native core into Python.
 """
 
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Final, Generic
 
 from floodway.app.framing import Raw
@@ -45,6 +46,13 @@ class Handler(Generic[D]):
     framing: FramingLike = Raw()
     """How input is cut into what `on_data` gets; a listener or `conn.set_framing` may say otherwise."""
 
+    event_loop: bool = False
+    """Whether callbacks need an asyncio event loop: the engine then runs one on every reactor that serves."""
+
+    own_threads: bool = False
+    """Whether `threads=` is for the handler itself: the engine then has no worker threads, and one reactor unless told
+    otherwise."""
+
     interest: int = 0
     """The events that the class has methods for. Worked out when the class is made."""
 
@@ -52,6 +60,13 @@ class Handler(Generic[D]):
         super().__init_subclass__()
         overridden = (name for name in _METHODS if getattr(cls, name) is not getattr(Handler, name))
         cls.interest = sum(1 << _METHODS[name] for name in overridden)
+
+    def lifespan(self) -> AbstractAsyncContextManager[object] | None:
+        """What is entered on each reactor's event loop before it serves, and left after its last connection.
+
+        Called on that loop, if there is one; by raising it, or entering it, prevents the engine's start. None: nothing.
+        """
+        return None
 
     def on_start(self, engine: Engine) -> None:
         """Called once, before the first accept, by the thread that starts the engine; by raising it prevents that."""

@@ -6,29 +6,32 @@ from typing import Any, Final, cast, get_args
 
 from floodway.app.application import failed, import_application
 from floodway.app.function import FunctionHandler
+from floodway.app.wsgi.handler import wsgi_handler
 from floodway.config import ApplicationOptions, Interface
 from floodway.conn.route import HandlerLike
 from floodway.errors import ApplicationError
 
-_BY_PARAMETERS: Final[dict[int, Interface]] = {1: "function"}
+_BY_PARAMETERS: Final[dict[int, Interface]] = {1: "function", 2: "wsgi", 3: "asgi"}
 
 
-def load_application(application: object, options: ApplicationOptions) -> HandlerLike:
-    """The handler that serves an application: an object, or what MODULE:ATTRIBUTE names.
+def load_application(application: object, options: ApplicationOptions, threads: int | None = None) -> HandlerLike:
+    """The handler that serves an application: an object, or what MODULE:ATTRIBUTE names. `threads`: as in the options.
 
     Raises ApplicationError if it cannot be imported or made, or cannot be told apart; TypeError for the latter if it
     is an object.
     """
     if not isinstance(application, str):
-        return handler_of(_made(application, options, "serve()"), options, "serve()")
+        return handler_of(_made(application, options, "serve()"), options, "serve()", threads)
     found = _made(import_application(application), options, application)
     try:
-        return handler_of(found, options, application)
+        return handler_of(found, options, application, threads)
     except TypeError as error:
         raise ApplicationError(str(error)) from error
 
 
-def handler_of(application: object, options: ApplicationOptions, caller: str) -> HandlerLike:
+def handler_of(
+    application: object, options: ApplicationOptions, caller: str, threads: int | None = None
+) -> HandlerLike:
     """The handler that serves an application: itself if it is one.
 
     Raises TypeError, with what to write, for what is no application.
@@ -40,6 +43,12 @@ def handler_of(application: object, options: ApplicationOptions, caller: str) ->
         return cast("HandlerLike", application)
     if not callable(application):
         raise TypeError(f"{caller} got {application!r}, which cannot be called as interface {interface!r} demands")
+    if interface == "asgi":
+        from floodway.app.asgi.handler import ASGIHandler  # asyncio takes longer to import than all of Floodway
+
+        return ASGIHandler(cast("Callable[..., Any]", application), options)
+    if interface == "wsgi":
+        return wsgi_handler(application, options, threads)
     return FunctionHandler(cast("Callable[[Any], object]", application), options)
 
 

@@ -48,7 +48,7 @@ def serve(
     """
     service_options, application_options, engine_options = split_service_options(options)
     if not isinstance(application, str):
-        application = load_application(application, application_options)
+        application = load_application(application, application_options, engine_options.get("threads"))
     chosen = addresses or tuple(inherited_addresses())
     if not chosen:
         raise ValueError('serve() got no address; pass one, such as "tcp://127.0.0.1:9000"')
@@ -56,7 +56,7 @@ def serve(
         service = make_service(application, application_options, balancer, framing, limits, engine_options)
         supervise(service, [parse(address) for address in chosen], service_options)
         return
-    handler = load_application(application, application_options)
+    handler = load_application(application, application_options, engine_options.get("threads"))
     engine = Engine(handler, *chosen, balancer=balancer, framing=framing, limits=limits, **engine_options)
     with signals_to(engine) as stop_if_told, engine, pid_file(service_options.pid_file):
         stop_if_told()

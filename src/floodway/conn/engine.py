@@ -100,7 +100,7 @@ class Engine:
             self.listen(address, framing=framing)
 
     def start(self) -> None:
-        """Bind every address, call the handlers' `on_start`, then start the threads. Returns at once.
+        """Bind every address, call the handlers' `on_start`, start the threads, and enter the handlers' lifespans.
 
         Raises ListenError for an address that cannot be had, and whatever `on_start` raises; the engine is then as
         before. RuntimeError if it was started before.
@@ -132,6 +132,8 @@ class Engine:
                 listener.hand_out(reactors)
             reactors.start()
         except BaseException:
+            if self._running is not None:
+                self._running.reactors.end()
             self._handlers.stop()
             self._release()
             self._running = self._attendant = None
@@ -202,6 +204,7 @@ class Engine:
         route = Route(handler=handler, framing=framing or handler.framing, limits=limits, options=chosen)
         listener = Listener(address, route)
         with self._lock:
+            self._provide_for(handler)
             if self._state is State.NEW:
                 self._listeners.append(listener)
                 return
@@ -236,9 +239,22 @@ class Engine:
         check_handler(handler, "connect()")
         parsed = parse(address)
         reactors = self._serving_one("connect").reactors
+        self._provide_for(handler)
         route = self._connector.route_for(handler, reactors)
         self._handlers.start(handler, self)
         return self._connector.connect(parsed, route, reactors.choose(reactor), timeout, user_data)
+
+    def _provide_for(self, handler: HandlerLike) -> None:
+        """See to it that reactors run event loops, if the handler needs one, and no threads, if it has its own."""
+        if handler.own_threads and self._state is State.NEW:
+            self._options = replace(self._options, threads=0, sub_reactors=self._options.sub_reactors or 0)
+        if not handler.event_loop or self._options.event_loop:
+            return
+        if self._state is not State.NEW:
+            raise RuntimeError(
+                f"{handler!r} needs an event loop and this engine runs none; make it with event_loop=True"
+            )
+        self._options = replace(self._options, event_loop=True)
 
     def call_soon(self, function: Callable[[], object], reactor: Reactor | None = None) -> None:
         """Make this call on the thread of `reactor`, or of one of the engine's choice. What it raises is logged."""
@@ -253,6 +269,11 @@ class Engine:
     def is_started(self) -> bool:
         """Whether it serves, or did: there are statistics then."""
         return self._running is not None
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether it serves in one of several processes (`workers=`)."""
+        return self._ask_service is not None
 
     @property
     def model(self) -> Model:
@@ -329,6 +350,7 @@ class Engine:
 
     def _hold(self, listener: HeldListener) -> None:
         """Accept on a socket that the supervisor holds, from `start` on. Before `start`."""
+        self._provide_for(listener.route.handler)
         self._listeners.append(listener)
 
     def _stop_because_of(self, error: BaseException) -> None:

@@ -1,16 +1,23 @@
 """A sub reactor whose loop is asyncio's: handlers that are called on it find a running event loop.
 
-The loop lives as long as the reactor. When that is told to stop, all connections have ended; what is left are tasks.
-They are cancelled, and have a moment to clean up, for which the reactor goes on polling.
+The loop lives as long as the reactor. Before anything is accepted the handlers' lifespans are entered, and after the
+last connection they are left. When the reactor is told to stop, what remains are tasks: they are cancelled, and have a
+moment to clean up, for which the reactor goes on polling.
 """
 
 import asyncio
 import logging
+from contextlib import AsyncExitStack
+from queue import SimpleQueue
 from typing import Final
 
+from floodway.conn.failures import Failures
+from floodway.conn.reactor import Reactor
 from floodway.conn.reactor_event_loop import ReactorEventLoop
+from floodway.conn.route import HandlerLike, Route
 from floodway.conn.selector import ReactorSelector
 from floodway.conn.sub_reactor import SubReactor
+from floodway.conn.worker_pool import WorkerPool
 
 logger: Final = logging.getLogger(__name__)
 
@@ -22,18 +29,69 @@ after which the shutdown says that a thread is stuck."""
 class LoopReactor(SubReactor):
     """Polls its connections and calls their handlers from within an asyncio event loop."""
 
-    _is_stopped = False
+    def __init__(self, core: Reactor, failures: Failures, pool: WorkerPool | None) -> None:
+        super().__init__(core, failures, pool)
+        self._is_stopped = False
+        self._has_left = False
+        self._handlers: list[HandlerLike] = []
+        self._lifespans = AsyncExitStack()
+        self._ready: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def add_route(self, route: Route) -> None:
+        """Know this route from now on. The lifespans of handlers that come once it runs are not entered."""
+        super().add_route(route)
+        if not any(route.handler is handler for handler in self._handlers):
+            self._handlers.append(route.handler)
+
+    def wait_ready(self) -> None:
+        """Return when every lifespan has been entered. Raises what one of them has raised."""
+        error = self._ready.get()
+        if error is not None:
+            raise error
+
+    def leave(self) -> None:
+        """Leave the lifespans."""
+        self.core.call_soon(self._begin_to_leave)
+
+    @property
+    def has_left(self) -> bool:
+        """Whether every lifespan has been left."""
+        return self._has_left
 
     def run(self) -> None:
         """Run the event loop until this reactor is told to stop, then end its tasks and close it."""
         loop = self._loop = ReactorEventLoop(self.core, ReactorSelector(self.core, self._calls, self._fail, self._stop))
         try:
+            self.core.pause_accepting()
+            try:
+                loop.run_until_complete(self._enter())
+            except BaseException as error:  # noqa: BLE001 - for who waits for it
+                return self._ready.put(error)
+            self.core.resume_accepting()
+            self._ready.put(None)
             while not self._is_stopped:  # `loop.stop()` is not for applications: the engine's stop is
                 self._run(loop)
             loop.create_task(_clean_up()).add_done_callback(lambda _: loop.stop())
             self._run(loop)
         finally:
             loop.close()
+        return None
+
+    async def _enter(self) -> None:
+        for handler in self._handlers:
+            lifespan = handler.lifespan()
+            if lifespan is not None:
+                await self._lifespans.enter_async_context(lifespan)
+
+    def _begin_to_leave(self) -> None:
+        self._leaving = self._loop.create_task(self._leave())
+
+    async def _leave(self) -> None:
+        try:
+            await self._lifespans.aclose()
+        except Exception:
+            logger.exception("a lifespan raised while it was left")
+        self._has_left = True
 
     def _run(self, loop: ReactorEventLoop) -> None:
         try:

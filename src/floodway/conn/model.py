@@ -26,6 +26,7 @@ class Model:
 def choose_model(options: EngineOptions, *, has_gil: bool, cores: int) -> Model:
     """Fill in what the options leave open: with the GIL one reactor, without it a sub reactor for each core.
 
+    With event loops it is one reactor too: an application has one loop unless it asks for more.
     Two reactors under one GIL gain nothing when handlers do real work, and ruin the latency.
 
     >>> print(choose_model(EngineOptions(threads=4), has_gil=True, cores=8))
@@ -35,8 +36,8 @@ def choose_model(options: EngineOptions, *, has_gil: bool, cores: int) -> Model:
     """
     subs = options.sub_reactors
     if subs is None:
-        subs = 0 if has_gil else cores
-    return Model(options.main_reactors or 1, subs, options.threads)
+        subs = 0 if has_gil or options.event_loop else cores
+    return Model(options.main_reactors or 1, subs, options.threads or 0)
 
 
 def _count(number: int, noun: str) -> str:

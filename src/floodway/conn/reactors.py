@@ -54,11 +54,27 @@ class Reactors:
         return any(thread.is_current for thread in self.threads)
 
     def start(self) -> None:
-        """Start every thread: from here on sockets are accepted."""
+        """Start every thread: from here on sockets are accepted. Raises what keeps a reactor from serving."""
         if self.pool is not None:
             self.pool.start()
-        for thread in self.threads:
+        owning = self.threads[: len(self.owning)]
+        for thread in owning:
             thread.start()
+        for reactor in self.owning:
+            reactor.wait_ready()
+        for thread in self.threads[len(self.owning) :]:
+            thread.start()
+
+    def end(self) -> None:
+        """End the threads that were started, although something else could not be."""
+        for thread in self.threads:
+            thread.core.stop()
+        for thread in self.threads:
+            if thread.is_alive:
+                thread.join(None)
+        if self.pool is not None:
+            self.pool.stop()
+            self.pool.join(None)
 
     def choose(self, core: Reactor | None) -> SubReactor:
         """The one with this core; without, the caller's own if it is on a reactor's thread, else the least loaded."""

@@ -5,6 +5,7 @@ connections carry that number (plus the event's offset), and the reactor's table
 there.
 """
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -38,6 +39,19 @@ class HandlerLike(Protocol):
     def framing(self) -> FramingLike:
         """How input is cut, unless the listener says otherwise."""
         ...
+
+    @property
+    def event_loop(self) -> bool:
+        """Whether callbacks need an asyncio event loop around them."""
+        ...
+
+    @property
+    def own_threads(self) -> bool:
+        """Whether the handler itself runs the `threads` of the options."""
+        ...
+
+    def lifespan(self) -> AbstractAsyncContextManager[object] | None:
+        """What is entered on each reactor's event loop before it serves, and left after its last connection."""
 
     def on_start(self, engine: "Engine", /) -> None:
         """Before the first accept."""

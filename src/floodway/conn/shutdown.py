@@ -1,9 +1,10 @@
 """How an engine stops: a fixed sequence of phases, each bounded in time.
 
-    SERVING -> CLOSING -> DRAINING -> ABORTING -> ENDING -> FINISHING
+    SERVING -> CLOSING -> DRAINING -> ABORTING -> LEAVING -> ENDING -> FINISHING
 
 CLOSING accepts what the kernel has completed and closes the listeners; DRAINING lets busy connections finish, until the
-deadline; ABORTING aborts the rest; ENDING ends the reactors' threads and the worker threads; FINISHING is `on_stop`.
+deadline; ABORTING aborts the rest; LEAVING lets applications on event loops end; ENDING ends the reactors' threads and
+the worker threads; FINISHING is `on_stop`.
 Only the engine's own thread runs the sequence. Requests reach it through a queue whose `put` is reentrant, so that a
 signal handler may ask.
 """
@@ -38,6 +39,7 @@ class Phase(enum.Enum):
     CLOSING = "closing the listeners"
     DRAINING = "draining"
     ABORTING = "aborting"
+    LEAVING = "waiting for applications to end"
     ENDING = "ending its threads"
     FINISHING = "in on_stop"
 
@@ -53,6 +55,7 @@ class Shutdown:
         """Set when the listeners are closed, or the time for it is over."""
         self._progress = -math.inf  # when something last happened
         self._accepting = [reactor.core for reactor in reactors.accepting]
+        self._reactors = reactors.owning
         self._owning = [reactor.core for reactor in reactors.owning]
         self._threads = reactors.threads
         self._pool = reactors.pool
@@ -84,6 +87,7 @@ class Shutdown:
         self.has_closed.set()
         self._drain()
         self._abort()
+        self._leave()
         self._end_threads()
 
     def stuck(self) -> list[str]:
@@ -121,6 +125,16 @@ class Shutdown:
         while left > 0 and self._wait_fewer(left):
             self._progress = time.monotonic()
             left = self._left()
+
+    def _leave(self) -> None:
+        self._enter(Phase.LEAVING)
+        for reactor in self._reactors:
+            reactor.leave()
+        if not self._wait(
+            lambda: all(reactor.has_left for reactor in self._reactors),
+            lambda: max(self.deadline, self._progress + SETTLE_SECONDS),
+        ):
+            logger.warning("the grace time is over, and the application has not ended")
 
     def _end_threads(self) -> None:
         self._enter(Phase.ENDING)

@@ -83,6 +83,17 @@ class SubReactor:
         with listener:
             return self.core.listen(listener.fileno(), route.numbers[self.core], source=source, seat=seat)
 
+    def wait_ready(self) -> None:
+        """Return when it serves what it is given; its thread runs. Raises what keeps it from that."""
+
+    def leave(self) -> None:
+        """Its last connection has ended: let applications end. Any thread; `has_left` says when they have."""
+
+    @property
+    def has_left(self) -> bool:
+        """Whether nothing of an application runs on it any more, but for callbacks."""
+        return True
+
     def _bound(self, callback: Call) -> Call:
         """The callback itself, or what has a worker thread call it."""
         return callback if self._pool is None else partial(self._pool.submit, self._work, callback)
