@@ -1,4 +1,4 @@
-"""Crowds of clients that are slow on purpose, over HTTP: others are served, memory is bounded, each is ended by its limit.
+"""Crowds of HTTP clients that are slow on purpose: others are served, memory is bounded, each is ended by its limit.
 
 `make test` has some hundreds of them, so that it takes seconds; `make test-slow` as many as FLOODWAY_CROWD says.
 """
@@ -42,7 +42,7 @@ def crowd(server: Server, count: int, greeting: bytes) -> Iterator[list[socket.s
 
 
 def dribble(server: Server, peers: list[socket.socket], interval: float, seconds: float) -> Counter[bytes]:
-    """Send a byte on each connection at each interval until the server has ended it; and ask as another client meanwhile.
+    """Send a byte on each connection at each interval until the server has ended it; another client asks meanwhile.
 
     Returns how often each status line came.
     """
@@ -55,11 +55,11 @@ def dribble(server: Server, peers: list[socket.socket], interval: float, seconds
         while selector.get_map():
             assert time.monotonic() < deadline, f"{len(selector.get_map())} are still there after {seconds} seconds"
             for key, _ in selector.select(max(0.0, due - time.monotonic())):
-                peer = key.fileobj
-                assert isinstance(peer, socket.socket)
-                answers[peer.recv(4096).split(b"\r\n")[0]] += 1
-                selector.unregister(peer)
-                peer.close()  # which the server waits for
+                ended = key.fileobj
+                assert isinstance(ended, socket.socket)
+                answers[ended.recv(4096).split(b"\r\n")[0]] += 1
+                selector.unregister(ended)
+                ended.close()  # which the server waits for
             if time.monotonic() >= due:
                 due = time.monotonic() + interval
                 assert other.ask(get()).body == b"served 0"
@@ -72,10 +72,10 @@ def dribble(server: Server, peers: list[socket.socket], interval: float, seconds
 def check(server: Server, before: int, most: int, closed: dict[str, int]) -> None:
     """What the crowd has cost, while it is there, and how the server counted its ends."""
     assert resident_bytes(server.pid) - before < most
-    wait_until(lambda: ended(server) == closed, "the counters", 10)
+    wait_until(lambda: ends(server) == closed, "the counters", 10)
 
 
-def ended(server: Server) -> dict[str, int]:
+def ends(server: Server) -> dict[str, int]:
     """Ends by their reasons, but those of clients that had all they wanted."""
     return {reason: count for reason, count in server.stats()["closed"].items() if reason != "finished"}
 
@@ -112,7 +112,7 @@ def test_clients_that_never_read_are_each_ended_by_a_limit_of_output(path: str, 
             while sum(server.stats()["closed"].values()) < READERS:
                 assert other.ask(get()).body == b"served 0"
                 most = max(most, resident_bytes(server.pid))
-            counted = ended(server)
+            counted = ends(server)
         assert most - before < 8 * MIB + each * READERS
         # Beyond max_reactor_output those with the most pending are the slow ones, without waiting.
         reasons = {"write_timeout"} if path == "/stream" else {"write_timeout", "slow_consumer"}
@@ -134,4 +134,4 @@ def test_clients_that_say_nothing_are_each_left_without_a_word() -> None:
                 peer.settimeout(20)
                 assert peer.recv(1) == b""
                 peer.close()
-            wait_until(lambda: ended(server) == {"idle_timeout": CROWD}, "the counters")
+            wait_until(lambda: ends(server) == {"idle_timeout": CROWD}, "the counters")

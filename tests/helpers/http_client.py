@@ -152,6 +152,21 @@ class Client:
         self._received.clear()
         return rest
 
+    def read_on(self) -> None:
+        """Read, and keep nothing, until the connection ends. Raises ConnectionResetError for an end out of order."""
+        while self.socket.recv(1 << 20):
+            pass
+
+    def send_on(self, piece: bytes, most: int) -> int:
+        """Send a piece again and again, up to `most` bytes or an error. Returns how many bytes went."""
+        sent = 0
+        try:
+            while sent < most:
+                sent += self.socket.send(piece)
+        except OSError:
+            pass
+        return sent
+
     def is_closed(self) -> bool:
         """Wait for what comes next; whether it is the end, in order."""
         return not self._received and not self._receive()

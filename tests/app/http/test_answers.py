@@ -1,4 +1,4 @@
-"""What an application may answer, and what its mistakes become: a 500 and a line in the log, and nobody else notices."""
+"""What an application may answer, and what its mistakes become: a 500, a line in the log, and no harm to others."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""The client leaves, in every phase: nothing is left of it, and nothing is said above DEBUG that is not the application's."""
+"""The client leaves, in every phase: nothing is left of it, and nothing is logged but what is the application's."""
 
 import gc
 import logging

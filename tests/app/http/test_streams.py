@@ -5,6 +5,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_a_stream_whose_length_is_known_is_not_cut_into_chunks() -> None:
 
 
 def test_pieces_may_be_of_any_kind_of_bytes() -> None:
-    pieces = [b"a", bytearray(b"b"), memoryview(b"c")]
+    pieces: list[Any] = [b"a", bytearray(b"b"), memoryview(b"c")]
     with serving(lambda _: Response(pieces)) as engine, Client.of(engine) as client:
         assert client.ask(get()).body == b"abc"
 
@@ -172,8 +173,7 @@ def test_a_stream_that_raises_for_a_client_that_is_behind_ends_the_connection(
     with serving(lambda _: Response(pieces())) as engine, Client.of(engine, receive_buffer=4096) as client:
         client.send(get())
         with pytest.raises(ConnectionResetError):
-            while client.socket.recv(1 << 20):
-                pass
+            client.read_on()
         wait_until(lambda: engine.stats().total.connections == 0, "the end of the connection")
     assert [one.levelno for one in caplog.records] == [logging.ERROR]
 

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 class Regulars:
-    """Clients that keep their connection until they are told that it ends, and then make another, until the block ends."""
+    """Clients that keep their connection until they are told that it ends, and then make another."""
 
     def __init__(self, target: str | tuple[str, int], count: int, path: str) -> None:
         self._target, self._path = target, path
@@ -104,7 +104,7 @@ def test_clients_that_leave_when_they_are_told_to_lose_no_request(tmp_path: Path
 def test_wrk_sees_no_error(tmp_path: Path) -> None:
     with WorkerService(tmp_path, "--workers", "2", application=APPLICATION) as service:
         service.wait_serving(2)
-        _, port = service.target
+        port = service.target[1]
         command = ["wrk", "-t1", "-c20", "-d150s", f"http://127.0.0.1:{port}/"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
             for number in range(1, RESTARTS + 1):
