@@ -7,7 +7,7 @@ from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
 from socket import socket
-from typing import Any, Final, Literal, Self, TypeAlias, final
+from typing import Any, Final, Literal, Self, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import Buffer
 
@@ -17,6 +17,7 @@ from floodway.limits import Limits
 
 # An address as Python's socket module shapes it: (host, port), (host, port, flow, scope) or a path.
 Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | str | bytes
+_T = TypeVar("_T")
 
 # Ceilings: the largest value each limit may be given (home: floodway.limits).
 MAX_INPUT_CEILING: Final[int]  # bytes, of `max_input` and every framing's `max_bytes`
@@ -188,10 +189,14 @@ class AsgiExchange:  # home: floodway.app.asgi.http
 @final
 class Headers(Mapping[str, str]):  # home: floodway.app.message
     """A request's headers: a mapping from names, in any case, to text. Several values of a name are joined by commas."""
-    def __getitem__(self, name: str) -> str: ...
-    def __contains__(self, name: object) -> bool: ...
+    def __getitem__(self, name: str, /) -> str: ...
+    def __contains__(self, name: object, /) -> bool: ...
     def __iter__(self) -> Iterator[str]: ...
     def __len__(self) -> int: ...
+    @overload
+    def get(self, name: str, default: None = None, /) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str | _T, /) -> str | _T: ...
     def get_all(self, name: str) -> list[str]:
         """Every value of a header, in the order in which they came; empty if there is none."""
 

@@ -187,7 +187,7 @@ def test_sockets_from_systemd_are_served(folder: Path) -> None:
         (["handlers:echo", "tcp://192.0.2.1:0"], 1, "cannot listen on tcp://192.0.2.1:0"),
         (["nowhere:echo"], 3, "there is no module 'nowhere'"),
         (["handlers:nothing"], 3, "has no attribute 'nothing'"),
-        (["handlers:number"], 3, "handlers:number is 3, which is no handler"),
+        (["handlers:number"], 3, "handlers:number is 3, which is no application"),
         (["handlers:NoDatabase", "tcp://127.0.0.1:0"], 3, "handlers:NoDatabase could not be started"),
         (["broken:echo"], 3, "broken:echo could not be imported"),
     ],
