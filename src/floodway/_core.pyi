@@ -90,7 +90,9 @@ class Framing:  # home: floodway.app.framing
     @staticmethod
     def buffered() -> Framing: ...
     @staticmethod
-    def http1(*, whole_bodies: bool, server: bytes | None, queue: RequestQueue | None = None) -> Framing: ...
+    def http1(
+        *, whole_bodies: bool, server: bytes | None, queue: RequestQueue | None = None, intake: Intake | None = None
+    ) -> Framing: ...
 
 @final
 class Newcomer:  # home: floodway.conn.balancing
@@ -131,7 +133,7 @@ class Request:  # home: floodway.app.message
     def scheme(self) -> Literal["http", "https"]: ...
     @property
     def peer(self) -> Address | None:
-        """The client's address, as `Connection.peer`."""
+        """The client's address, as `Connection.peer`; behind a proxy that is trusted the one that it names, with port 0."""
     @property
     def headers(self) -> Headers: ...
     @property
@@ -185,6 +187,23 @@ class AsgiExchange:  # home: floodway.app.asgi.http
     def on_body(self, piece: bytes, more: bool) -> None: ...
     def on_writable(self) -> None: ...
     def on_left(self) -> None: ...
+
+@final
+class Intake:  # home: floodway.app.intake
+    """What happens to the HTTP requests of a listener around the application. Any thread."""
+    def __new__(cls, *, log: bool, limit: int | None, trusted: list[str] | None) -> Self: ...
+    def expect(self, requests: int, spent: Callable[[], object]) -> None:
+        """Call `spent` once, on a reactor's thread, when so many requests more have been taken in."""
+    @property
+    def under_way(self) -> int: ...
+    @property
+    def lost(self) -> int:
+        """Answers that were too many to wait for the log."""
+    def take(self) -> list[tuple[float, float, str | None, str, str, str, int, int, str | None, str | None]] | None:
+        """Wait for answers and return them: end by time.time(), seconds, client, method, target, version, status, bytes
+        of the body, referer, user agent. None once closed and empty."""
+    def close(self) -> None:
+        """Let `take` end, and forget what `expect` was given."""
 
 @final
 class Headers(Mapping[str, str]):  # home: floodway.app.message

@@ -70,6 +70,14 @@ impl EnvironBuilder {
             environ.set_item(intern!(py, "SERVER_PROTOCOL"), intern!(py, "HTTP/1.0"))?;
         }
         set_address(&environ, "REMOTE", &request.peer_address(py))?;
+        if let Some(secure) = request.told_secure() {
+            let scheme = if secure {
+                intern!(py, "https")
+            } else {
+                intern!(py, "http")
+            };
+            environ.set_item(intern!(py, "wsgi.url_scheme"), scheme)?;
+        }
         set_headers(&environ, &mut memory.names, head)?;
         if let Some(authority) = head.authority() {
             environ.set_item(intern!(py, "HTTP_HOST"), latin1(py, authority))?;
