@@ -91,10 +91,10 @@ Address: TypeAlias = TcpAddress | UnixAddress | FdAddress
 def parse(text: str | Address) -> Address:
     """Read an address. Raises ValueError with what to write instead.
 
-    >>> parse("tcp://[::1]:9000")
-    TcpAddress(host='::1', port=9000)
-    >>> parse(":8000")
-    TcpAddress(host='0.0.0.0', port=8000)
+    >>> parse("tcp://[::1]:9000").host
+    '::1'
+    >>> str(parse(":8000"))
+    'tcp://0.0.0.0:8000'
     >>> str(parse("unix:///run/app.sock?mode=660"))
     'unix:///run/app.sock?mode=660'
     """

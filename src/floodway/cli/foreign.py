@@ -83,7 +83,6 @@ INSTEAD: Final[dict[str, str]] = {
     "--limit-request-line": "--max-target BYTES",
     "--limit-request-fields": "--max-headers N",
     "--limit-request-field_size": "--max-head BYTES",
-    "--preload-app": "--preload",
     "--chdir": "--app-dir FOLDER",
     "--pythonpath": "--app-dir FOLDER",
     "-p": "--pid-file FILE",
