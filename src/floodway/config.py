@@ -114,7 +114,8 @@ class ApplicationOptions:
     factory: bool = documented(default=False, text="Call what was given, without arguments, to get the application.")
     root_path: str = documented(
         "",
-        "Where a proxy in front has mounted the application, such as /shop: ASGI's root_path, WSGI's SCRIPT_NAME. No slash at its end.",
+        "Where a proxy in front has mounted the application, such as /shop: ASGI's root_path, WSGI's SCRIPT_NAME. No "
+        "slash at its end.",
     )
     server_header: str | None = documented("floodway", "The value of HTTP's Server header. None: no such header.")
     access_log: bool = documented(

@@ -29,6 +29,25 @@ def whoami(request: floodway.Request) -> str:
     return f"{request.peer[0]} {request.scheme}"
 
 
+async def asgi_whoami(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": f"{scope['client'][0]} {scope['scheme']}".encode()})
+
+
+def wsgi_whoami(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    start_response("200 OK", [])
+    return [f"{environ['REMOTE_ADDR']} {environ['wsgi.url_scheme']}".encode()]
+
+
+INTERFACES = [
+    pytest.param(whoami, {}, id="function"),
+    pytest.param(asgi_whoami, {}, id="asgi"),
+    pytest.param(wsgi_whoami, {"threads": 1}, id="wsgi"),
+    pytest.param(wsgi_whoami, {"threads": 0}, id="wsgi-inline"),
+]
+
+
 def streamed(request: floodway.Request) -> floodway.Response:
     return floodway.Response(iter([b"one", b"two"]))
 
@@ -166,6 +185,47 @@ def test_up_to_a_tenth_is_left_to_chance(requests: int, most: int) -> None:
     assert min(expected) >= requests
     assert max(expected) <= most
     assert (len(expected) > 1) == (most > requests)
+
+
+@pytest.mark.parametrize(("application", "options"), INTERFACES)
+def test_every_interface_has_it(application: object, options: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="floodway.access")
+    options |= {"proxy_headers": True, "access_log": True, "limit_max_requests": 2}
+    with serving(application, **options) as server:
+        assert ask(server, "/a", X_Forwarded_For="192.0.2.1", X_Forwarded_Proto="https") == (200, b"192.0.2.1 https")
+        assert ask(server, "/b") == (200, b"127.0.0.1 http")
+        server.engine.join(timeout=20)  # after two requests
+    first, second = (LINE.fullmatch(record.getMessage()) for record in access(caplog))
+    assert first is not None
+    assert second is not None
+    assert (first["client"], first["request"], first["status"], first["size"]) == (
+        "192.0.2.1",
+        "GET /a HTTP/1.1",
+        "200",
+        "15",
+    )
+    assert (second["client"], second["size"]) == ("127.0.0.1", "14")
+
+
+async def asgi_paths(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["type"] == "http":
+        body = f"{scope['root_path']} {scope['path']} {scope['raw_path'].decode()}".encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+
+@pytest.mark.parametrize(
+    ("path", "seen"),
+    [
+        ("/shop/a%20b", b"/shop /shop/a b /shop/a%20b"),
+        ("/a%20b", b"/shop /shop/a b /shop/a%20b"),
+        ("/shop", b"/shop /shop /shop"),
+        ("/shopping", b"/shop /shop/shopping /shop/shopping"),
+    ],
+)
+def test_a_path_of_asgi_begins_with_the_root_path_whatever_the_proxy_does(path: str, seen: bytes) -> None:
+    with serving(asgi_paths, root_path="/shop") as server:
+        assert ask(server, path) == (200, seen)
 
 
 def test_nothing_is_made_where_nothing_is_asked_for() -> None:

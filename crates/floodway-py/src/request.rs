@@ -465,7 +465,7 @@ impl Request {
 
     /// The client's address, as `Connection.peer`; behind a proxy that is trusted the one that it names, with port 0.
     #[getter]
-    fn peer(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn peer(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         address::to_python(py, &self.peer_address(py))
     }
 
