@@ -6,5 +6,5 @@ import pytest
 
 
 def module(name: str) -> Any:
-    """A module, imported. Skips the test where there is none: the free-threaded environment has no package of this kind."""
+    """A module, imported. Skips the test where there is none, as in the free-threaded environment."""
     return pytest.importorskip(name, reason=f"not on this platform: {name}")
