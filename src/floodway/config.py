@@ -122,6 +122,9 @@ class ApplicationOptions:
             raise ValueError(f"interface is {self.interface!r}; write one of {', '.join(get_args(Interface))}")
         if self.root_path and (not self.root_path.startswith("/") or self.root_path.endswith("/")):
             raise ValueError(f"root_path is {self.root_path!r}; it begins with a slash and ends without, such as /shop")
+        server = self.server_header or ""
+        if not (server.isascii() and server.isprintable()):
+            raise ValueError(f"server_header is {server!r}; it takes ASCII without control characters")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
