@@ -1,4 +1,4 @@
-"""A mixed load for a while: clients that behave, that reset, that leave half-way, that vanish. The server's memory stays.
+"""A mixed load for a while: clients that behave, reset, leave half-way, vanish. The server's memory stays as it is.
 
 `make soak` has it last three minutes; otherwise FLOODWAY_SOAK says for how many seconds it is judged.
 """
@@ -120,6 +120,7 @@ def leave_half_way(port: int, chance: random.Random, kept: deque[socket.socket])
 
 def reset_half_way(port: int, chance: random.Random, kept: deque[socket.socket]) -> None:
     reset(started(port, chance))
+    time.sleep(0.001)  # the others want the processor, too
 
 
 def vanish(port: int, chance: random.Random, kept: deque[socket.socket]) -> None:
