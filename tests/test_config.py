@@ -6,7 +6,14 @@ from typing import Any, get_type_hints
 import pytest
 
 from floodway._documented import documentation
-from floodway.config import EngineFields, EngineOptions, ListenerFields, ListenerOptions, sort_options
+from floodway.config import (
+    ApplicationOptions,
+    EngineFields,
+    EngineOptions,
+    ListenerFields,
+    ListenerOptions,
+    sort_options,
+)
 from floodway.limits import Limits
 
 
@@ -32,6 +39,12 @@ def test_keywords_are_sorted_and_override_the_limits() -> None:
     assert engine == EngineOptions(threads=3)
     assert listener == ListenerOptions(nodelay=False)
     assert limits == Limits(idle_timeout=5, grace=2)
+
+
+@pytest.mark.parametrize("wrong", ["a\r\nSet-Cookie: b", "a\0", "\u20ac"])
+def test_a_server_header_that_no_answer_can_carry_is_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match="server_header"):
+        ApplicationOptions(server_header=wrong)
 
 
 def test_a_misspelt_option_names_its_neighbour() -> None:
