@@ -163,6 +163,15 @@ impl Request {
         }
     }
 
+    fn want_body(&mut self, py: Python<'_>) -> PyResult<()> {
+        if let Some(word) = self.exchange.continues() {
+            let connection = self.connection.bind(py).get();
+            connection.send_owned(py, vec![Outgoing::Owned(word.to_vec())])?;
+        }
+        self.tell(py, Command::WantBody);
+        Ok(())
+    }
+
     fn tell(&self, py: Python<'_>, command: Command) {
         self.connection.bind(py).get().command(command);
     }
@@ -364,12 +373,7 @@ impl Request {
 
     /// Ask for more of the body: it comes as the connection's next data, (bytes, whether more follows).
     fn _read(&mut self, py: Python<'_>) -> PyResult<()> {
-        if let Some(word) = self.exchange.continues() {
-            let connection = self.connection.bind(py).get();
-            connection.send_owned(py, vec![Outgoing::Owned(word.to_vec())])?;
-        }
-        self.tell(py, Command::WantBody);
-        Ok(())
+        self.want_body(py)
     }
 
     /// Answer at once. Headers are pairs of bytes or str. Raises ValueError for what no HTTP message can carry, and
@@ -478,7 +482,7 @@ impl Request {
     /// WSGI, on a thread that is not the reactor's: wait for more of the body. Returns it, and whether more follows. Raises
     /// ConnectionClosed if the client leaves before.
     fn _receive(&mut self, py: Python<'_>) -> PyResult<(Py<PyBytes>, bool)> {
-        self._read(py)?;
+        self.want_body(py)?;
         let message = match &self.away {
             Some(away) => gate::detached(py, || away.line.next()),
             None => None,

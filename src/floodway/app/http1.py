@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from floodway._core import Framing, RequestQueue
+from floodway._core import RequestQueue
+from floodway.app.framing import Framing
 
 __all__ = ["Http1", "RequestQueue"]
 

@@ -20,7 +20,7 @@ class Answer:
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self._pieces: Iterator[bytes] = iter(())
+        self._pieces: Iterator[bytes] | None = None
         self._close: Callable[[], object] | None = None
 
     def start_response(
@@ -59,7 +59,7 @@ class Answer:
     def go_on(self) -> bool:
         """Send more of it. Returns whether that was all."""
         put = self.request._put  # noqa: SLF001 - made for this module
-        for piece in self._pieces:
+        for piece in self._pieces or ():
             if piece and not put(piece):
                 return False
         self.request._complete(b"")  # noqa: SLF001 - made for this module
