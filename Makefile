@@ -82,10 +82,17 @@ miri: ## undefined behaviour in floodway-base (needs a nightly toolchain with Mi
 	MIRIFLAGS="-Zmiri-disable-isolation" PROPTEST_CASES=8 CARGO_TARGET_DIR=target/miri \
 		cargo +nightly miri test -p floodway-base
 
-fuzz: ## one property test with very many inputs: T=framing (a file of crates/*/tests), CASES=100000
+fuzz: ## hostile input for SECONDS=60 (nightly Rust, cargo-fuzz); or T=framing CASES=100000: one property test, many inputs
 	@tools/require.sh cargo cc
-	@test -n "$(T)" || { echo "say which: make fuzz T=framing (or another file name in crates/*/tests)"; exit 2; }
-	PROPTEST_CASES=$(or $(CASES),100000) cargo test --quiet --workspace --exclude floodway-py --test "$(T)"
+	@if test -n "$(T)"; then \
+		PROPTEST_CASES=$(or $(CASES),100000) cargo test --quiet --workspace --exclude floodway-py --test "$(T)"; \
+	else \
+		tools/require.sh nightly cargo-fuzz && for target in fuzz/targets/*.rs; do \
+			name=$$(basename "$$target" .rs); \
+			mkdir -p "fuzz/corpus/$$name"; \
+			cargo +nightly fuzz run "$$name" "fuzz/corpus/$$name" "fuzz/seeds/$$name" -- -max_total_time=$(or $(SECONDS),60) -max_len=400 -dict=fuzz/$$name.dict -timeout=20 || exit 1; \
+		done; \
+	fi
 
 deny: ## licences and advisories of what we depend on (needs cargo-deny)
 	@tools/require.sh cargo cargo-deny
@@ -121,6 +128,7 @@ million: $(RELEASE)/.built ## a million idle connections on this machine: CONNEC
 
 test-slow: $(VENV)/.built ## what takes minutes, and is not part of make test: 100,000 connections, 1,000 replacements
 	@$(MAKE) million CONNECTIONS=100000
+	FLOODWAY_CROWD=2000 $(PYTEST) -n 0 --timeout 600 -o faulthandler_timeout=0 tests/faults/test_http_crowds.py $(ARGS)
 	FLOODWAY_REPLACEMENTS=1000 $(PYTEST) -n 0 -s --timeout 3600 -o faulthandler_timeout=0 tests/faults/test_many_replacements.py $(ARGS)
 
 wheel: $(RELEASE)/.ready ## a release wheel in dist/

@@ -27,6 +27,13 @@ for tool in "$@"; do
             cargo +nightly miri --version >/dev/null 2>&1 ||
                 stop "no Miri: run 'rustup toolchain install nightly --component miri,rust-src'"
             ;;
+        nightly)
+            cargo +nightly --version >/dev/null 2>&1 ||
+                stop "no nightly Rust, which the sanitizers need: run 'rustup toolchain install nightly'"
+            ;;
+        cargo-fuzz)
+            command -v cargo-fuzz >/dev/null || stop "no cargo-fuzz on the PATH: run 'cargo install cargo-fuzz'"
+            ;;
         *)
             command -v "$tool" >/dev/null || stop "no $tool on the PATH: install it, then run this again"
             ;;

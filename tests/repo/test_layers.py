@@ -19,7 +19,15 @@ CRATES = {
     "floodway-conn": {"floodway-base", "floodway-sys"},
     "floodway-load": {"floodway-base", "floodway-sys"},
     "floodway-testkit": {"floodway-base"},
-    "floodway-py": {"floodway-base", "floodway-sys", "floodway-app", "floodway-conn", "floodway-load"},
+    "floodway-tls": {"floodway-base"},
+    "floodway-py": {
+        "floodway-base",
+        "floodway-sys",
+        "floodway-app",
+        "floodway-conn",
+        "floodway-load",
+        "floodway-tls",
+    },
 }
 
 

@@ -39,6 +39,9 @@ pub trait Protocol: Send + fmt::Debug + Sized + 'static {
     /// The deadline has come, if this is not called too early. The connection ends if it returns something.
     fn expire(&mut self, now: u32) -> Option<Refusal>;
 
+    /// The end of a connection whose peer speaks this protocol unencrypted although it must be.
+    fn rebuke_plain() -> Refusal;
+
     /// Whether the application owes the peer something: then the connection stays, even if the peer has finished or the
     /// engine stops.
     fn owes(&self) -> bool;

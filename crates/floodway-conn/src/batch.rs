@@ -32,7 +32,7 @@ pub enum Event<'a, H: Host> {
     },
     /// Log this.
     Notice(Notice),
-    /// A descriptor that is not the reactor's is ready.
+    /// What was found of a descriptor that is not the reactor's.
     Foreign(ForeignReady),
     /// A connection is open.
     Open {

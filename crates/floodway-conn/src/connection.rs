@@ -436,6 +436,13 @@ mod tests {
             None
         }
 
+        fn rebuke_plain() -> Refusal {
+            Refusal {
+                farewell: Vec::new(),
+                reason: "",
+            }
+        }
+
         fn expire(&mut self, _: u32) -> Option<Refusal> {
             None
         }

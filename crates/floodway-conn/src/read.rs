@@ -14,7 +14,7 @@ use crate::reactor::Reactor;
 use crate::reason::CloseReason;
 use crate::route::Framing;
 use crate::shared::{Shared, control};
-use crate::transport::{Arrived, TransportError};
+use crate::transport::{Arrived, Transport, TransportError};
 
 impl<H: Host> Reactor<H> {
     pub(crate) fn on_received(&mut self, token: Token, range: Range<usize>) {
@@ -87,12 +87,31 @@ impl<H: Host> Reactor<H> {
         }
     }
 
+    /// Tells a peer that speaks the route's protocol, but not encrypted, that it must be. False: the route has none.
+    fn rebuke_plain(&mut self, index: u32) -> bool {
+        let Some((slot, active)) = self.connections.busy(index) else {
+            return false;
+        };
+        if self.shared.route(slot.route).protocol.is_none() {
+            return false;
+        }
+        active.transport = Transport::Plain;
+        self.refuse(index, &H::Protocol::rebuke_plain());
+        true
+    }
+
     /// Ends a connection whose transport has failed; what it has to say about that is sent, if the kernel takes it now.
     pub(crate) fn end_for(&mut self, token: Token, error: TransportError) {
         let index = token.slot;
         let reason = match error {
             TransportError::System(errno) => CloseReason::System(errno),
-            TransportError::Session(SessionError(text)) => CloseReason::Session(text.into()),
+            TransportError::Session(SessionError::PlainHttp) => {
+                if self.rebuke_plain(index) {
+                    return;
+                }
+                CloseReason::Session(SessionError::PlainHttp.to_string().into())
+            }
+            TransportError::Session(error) => CloseReason::Session(error.to_string().into()),
         };
         if let (CloseReason::Session(_), Some((slot, Some(active)))) =
             (&reason, self.connections.parts(index))

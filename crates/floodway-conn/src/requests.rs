@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use floodway_base::{Protocol, SessionError, Sessions, Token};
+use floodway_base::{Protocol, Sessions, Token};
 use floodway_sys::{Errno, SocketAddress, socket};
 
 use crate::acceptor::Newcomer;
@@ -198,8 +198,8 @@ impl<H: Host> Reactor<H> {
         let mut first = Vec::new();
         let session = match sessions.begin(&mut first) {
             Ok(session) => session,
-            Err(SessionError(text)) => {
-                return self.retire(index, CloseReason::Session(text.into()));
+            Err(error) => {
+                return self.retire(index, CloseReason::Session(error.to_string().into()));
             }
         };
         let Some((slot, active)) = self.connections.busy(index) else {

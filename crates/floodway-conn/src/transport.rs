@@ -297,7 +297,7 @@ mod tests {
                     }
                     b'?' => {
                         out.push(b'#');
-                        return Err(SessionError("a question".into()));
+                        return Err(SessionError::Failed("a question".into()));
                     }
                     byte => plain.push(byte - 1),
                 }
@@ -323,6 +323,10 @@ mod tests {
         }
 
         fn agreed(&self) -> Option<Agreed<'_>> {
+            None
+        }
+
+        fn peer_certificate(&self, _: usize) -> Option<&[u8]> {
             None
         }
     }

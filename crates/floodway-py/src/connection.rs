@@ -38,8 +38,8 @@ impl Summary {
 
 /// One connection. Every method may be called from every thread, and after close; none touches another connection.
 ///
-/// The object exists once per connection, so identity holds, and costs 48 bytes beside the native record. The garbage
-/// collector does not see it: break cycles through `user_data` in `on_close`, or let Floodway do so, which drops
+/// There is one object for a connection, so identity holds; while nobody refers to it and nothing is in `user_data` there
+/// may be none, else it costs 48 bytes beside the native record. The garbage collector does not see it: break cycles through `user_data` in `on_close`, or let Floodway do so, which drops
 /// `user_data` when `on_close` has returned.
 #[pyclass(frozen, module = "floodway")]
 pub(crate) struct Connection {
@@ -147,6 +147,11 @@ impl Connection {
 
     pub(crate) fn set_user_data_now(&self, object: &Bound<'_, Self>, value: Option<Py<PyAny>>) {
         drop(self.user_data.replace(object.as_any(), value));
+    }
+
+    /// Whether somebody keeps something in it.
+    pub(crate) fn has_user_data(&self, object: &Bound<'_, Self>) -> bool {
+        self.user_data.get(object.as_any()).is_some()
     }
 
     pub(crate) fn forget_user_data(&self, object: &Bound<'_, Self>) {
@@ -325,14 +330,14 @@ impl Connection {
 
     /// The peer's address as `socket` shapes it: (host, port), (host, port, flow, scope), or a path.
     #[getter]
-    fn peer(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn peer(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         address::to_python(slf.py(), &Self::describe(slf).peer)
     }
 
     /// Our address, in the same shape. From another thread than the reactor's it is known once the connection is closed;
     /// until then the reactor is asked, which waits for the callback that it is in.
     #[getter]
-    fn local(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn local(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         let this = slf.get();
         let reactor = this.reactor.get();
         let local = if reactor.shared.is_live(this.token) {

@@ -76,6 +76,14 @@ impl EnvironBuilder {
             environ.set_item(intern!(py, "REMOTE_ADDR"), memory.client(py, host))?;
             environ.set_item(intern!(py, "REMOTE_PORT"), decimal(py, port))?;
         }
+        if let Some(secure) = request.told_secure() {
+            let scheme = if secure {
+                intern!(py, "https")
+            } else {
+                intern!(py, "http")
+            };
+            environ.set_item(intern!(py, "wsgi.url_scheme"), scheme)?;
+        }
         set_headers(&environ, &mut memory.names, head)?;
         if let Some(authority) = head.authority() {
             environ.set_item(intern!(py, "HTTP_HOST"), latin1(py, authority))?;

@@ -13,6 +13,7 @@ compile_error!("Floodway runs on Linux, macOS and the BSDs; on Windows use WSL 2
 
 mod address;
 mod admission;
+mod asgi;
 mod batch;
 #[allow(
     unsafe_code,
@@ -27,10 +28,14 @@ mod framing;
 mod gate;
 mod headers;
 mod host;
+#[allow(unsafe_code, reason = "the count in front of an object")]
+mod immortal;
+mod intake;
 #[allow(unsafe_code, reason = "the buffer protocol")]
 mod link_buffer;
 mod load;
 mod newcomer;
+mod objects;
 mod options;
 #[allow(
     unsafe_code,
@@ -74,12 +79,15 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("ROUTE_CLOSE", options::ROUTE_CLOSE)?;
     module.add("ROUTE_EVENTS", options::ROUTE_EVENTS)?;
     module.add_class::<admission::Admission>()?;
+    module.add_class::<asgi::AsgiContext>()?;
+    module.add_class::<asgi::AsgiExchange>()?;
     module.add_class::<batch::Batch>()?;
     module.add_class::<clock::FakeClock>()?;
     module.add_class::<connection::Connection>()?;
     module.add_class::<environ::EnvironBuilder>()?;
     module.add_class::<framing::Framing>()?;
     module.add_class::<headers::Headers>()?;
+    module.add_class::<intake::Intake>()?;
     module.add_class::<link_buffer::LinkBuffer>()?;
     module.add_class::<newcomer::Newcomer>()?;
     module.add_class::<reactor::Reactor>()?;
@@ -91,6 +99,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<view::View>()?;
     module.add_class::<view::WritableView>()?;
     module.add_function(wrap_pyfunction!(connection::write_many, module)?)?;
+    module.add_function(wrap_pyfunction!(immortal::immortalize, module)?)?;
     module.add_function(wrap_pyfunction!(load::load, module)?)?;
     module.add_function(wrap_pyfunction!(probe::probe, module)?)?;
     Ok(())

@@ -7,15 +7,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use floodway_app::http1::{self, Command, Date, Exchange, Fault, Head, Message, Version};
 use floodway_conn::{Line, Outgoing, REFERENCE_BYTES};
 use floodway_sys::SocketAddress;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use crate::connection::Connection;
 use crate::headers::Headers;
+use crate::intake::{Desk, Visit};
 use crate::payload::BytesPayload;
 use crate::wsgi::Prepared;
 use crate::{address, errors, gate, link_buffer};
+
+/// What a client is told when too many requests are under way.
+const BUSY: &[u8] = b"Too many requests are under way\n";
 
 thread_local! {
     /// The second that the date was made for, and the date.
@@ -49,6 +53,15 @@ pub(crate) struct Request {
     prepared: Option<Prepared>,
     /// Where a thread has it that is not the reactor's.
     away: Option<Away>,
+    /// With an intake only.
+    visit: Option<Box<Visit>>,
+}
+
+impl Drop for Request {
+    /// An answer that was not completed will never be.
+    fn drop(&mut self) {
+        self.end_visit();
+    }
 }
 
 /// What a thread needs that has a request away from its reactor.
@@ -60,7 +73,63 @@ pub(crate) struct Away {
 }
 
 impl Request {
-    pub(crate) fn new(
+    /// Takes a request in. None: there are too many, and this one was answered with 503.
+    pub(crate) fn admit(
+        py: Python<'_>,
+        connection: Py<Connection>,
+        request: http1::Request,
+        payload: Py<PyBytes>,
+        away: Option<Away>,
+        desk: Option<&Arc<Desk>>,
+    ) -> PyResult<Option<Self>> {
+        let mut made = Self::new(py, connection, request, payload, away);
+        let Some(desk) = desk else {
+            return Ok(Some(made));
+        };
+        let (visit, has_room) = desk.admit(&made.peer_address(py), &made.head);
+        made.visit = Some(Box::new(visit));
+        if has_room {
+            if let Some(spent) = desk.count() {
+                spent.call0(py)?;
+            }
+            return Ok(Some(made));
+        }
+        let body = PyBytes::new(py, BUSY);
+        let plain = (
+            ("content-type", "text/plain; charset=utf-8"),
+            ("retry-after", "1"),
+        );
+        let headers = plain.into_pyobject(py)?;
+        match made.respond(py, 503, headers.as_any(), body.as_any()) {
+            Err(error) if !error.is_instance_of::<PyOSError>(py) => Err(error),
+            _ => Ok(None), // also where the client has left
+        }
+    }
+
+    fn end_visit(&mut self) {
+        if let Some(visit) = &mut self.visit {
+            visit.end(&self.head);
+        }
+    }
+
+    fn note_start(&mut self, status: u16) {
+        if let Some(visit) = &mut self.visit {
+            visit.started(status);
+        }
+    }
+
+    fn note_sent(&mut self, bytes: usize) {
+        if let Some(visit) = &mut self.visit {
+            visit.sent(bytes);
+        }
+    }
+
+    /// What a trusted proxy says: whether its client speaks TLS.
+    pub(crate) fn told_secure(&self) -> Option<bool> {
+        self.visit.as_ref().and_then(|visit| visit.secure())
+    }
+
+    fn new(
         py: Python<'_>,
         connection: Py<Connection>,
         request: http1::Request,
@@ -86,6 +155,7 @@ impl Request {
             more,
             prepared: None,
             away,
+            visit: None,
         }
     }
 
@@ -97,8 +167,11 @@ impl Request {
         self.connection.bind(py)
     }
 
-    /// The client's address.
+    /// The client's address: the one that a trusted proxy names, or the peer's.
     pub(crate) fn peer_address(&self, py: Python<'_>) -> SocketAddress {
+        if let Some(ip) = self.visit.as_ref().and_then(|visit| visit.forwarded()) {
+            return std::net::SocketAddr::new(ip, 0).into();
+        }
         match &self.away {
             Some(away) => away.peer.clone(),
             None => self.connection.bind(py).get().peer_address(),
@@ -125,7 +198,101 @@ impl Request {
             .map(|(name, value)| (name.as_ref(), value.as_ref()));
         self.exchange
             .start(out, status, None, pairs, length, &date())
-            .map_err(fault)
+            .map_err(fault)?;
+        self.note_start(status);
+        Ok(())
+    }
+
+    pub(crate) fn more(&self) -> bool {
+        self.more
+    }
+
+    pub(crate) fn is_started(&self) -> bool {
+        self.exchange.started()
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.exchange.finished()
+    }
+
+    /// See `_read`.
+    pub(crate) fn read(&mut self, py: Python<'_>) -> PyResult<()> {
+        if let Some(word) = self.exchange.continues() {
+            let connection = self.connection.bind(py).get();
+            connection.send_owned(py, vec![Outgoing::Owned(word.to_vec())])?;
+        }
+        self.tell(py, Command::WantBody);
+        Ok(())
+    }
+
+    /// See `_respond`.
+    pub(crate) fn respond(
+        &mut self,
+        py: Python<'_>,
+        status: u16,
+        headers: &Bound<'_, PyAny>,
+        body: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let body = piece(body)?;
+        let content = body.as_bytes();
+        let mut out = Vec::with_capacity(256 + content.len().min(REFERENCE_BYTES));
+        self.begin(py, &mut out, status, headers, Some(content.len() as u64))?;
+        let wrapped = self.exchange.body(content.len(), false).map_err(fault)?;
+        let body = if wrapped.send {
+            body
+        } else {
+            PyBytes::new(py, b"")
+        };
+        let roomy = self.send(py, out, &body, wrapped.suffix)?;
+        self.note_sent(body.as_bytes().len());
+        self.finish(py);
+        Ok(roomy)
+    }
+
+    /// See `_start`.
+    pub(crate) fn start(
+        &mut self,
+        py: Python<'_>,
+        status: u16,
+        headers: &Bound<'_, PyAny>,
+        length: Option<u64>,
+    ) -> PyResult<bool> {
+        let mut out = Vec::with_capacity(256);
+        self.begin(py, &mut out, status, headers, length)?;
+        self.tell(py, Command::AnswerStarted);
+        let connection = self.connection.bind(py).get();
+        connection.send_owned(py, vec![Outgoing::Owned(out)])
+    }
+
+    /// See `_send`.
+    pub(crate) fn send_piece(
+        &mut self,
+        py: Python<'_>,
+        content: &Bound<'_, PyAny>,
+        more: bool,
+    ) -> PyResult<bool> {
+        let content = piece(content)?;
+        let wrapped = self
+            .exchange
+            .body(content.as_bytes().len(), more)
+            .map_err(fault)?;
+        let roomy = if wrapped.send {
+            let roomy = self.send(py, wrapped.prefix().to_vec(), &content, wrapped.suffix)?;
+            self.note_sent(content.as_bytes().len());
+            roomy
+        } else {
+            true
+        };
+        if !more {
+            self.finish(py);
+        }
+        Ok(roomy)
+    }
+
+    fn finish(&mut self, py: Python<'_>) {
+        let keep_alive = self.exchange.keep_alive();
+        self.tell(py, Command::Finish { keep_alive });
+        self.end_visit();
     }
 
     /// Begins the answer that was prepared, unless it has begun.
@@ -153,7 +320,10 @@ impl Request {
                 length,
                 &date(),
             )
-            .map_err(fault)
+            .map_err(fault)?;
+        let status = prepared.status;
+        self.note_start(status);
+        Ok(())
     }
 
     /// While the engine stops, an answer is the connection's last.
@@ -161,15 +331,6 @@ impl Request {
         if self.connection.bind(py).get().is_stopping() {
             self.exchange.close();
         }
-    }
-
-    fn want_body(&mut self, py: Python<'_>) -> PyResult<()> {
-        if let Some(word) = self.exchange.continues() {
-            let connection = self.connection.bind(py).get();
-            connection.send_owned(py, vec![Outgoing::Owned(word.to_vec())])?;
-        }
-        self.tell(py, Command::WantBody);
-        Ok(())
     }
 
     fn tell(&self, py: Python<'_>, command: Command) {
@@ -253,13 +414,13 @@ impl Request {
 impl Request {
     /// The connection that it came on.
     #[getter]
-    fn connection(&self, py: Python<'_>) -> Py<Connection> {
+    pub(crate) fn connection(&self, py: Python<'_>) -> Py<Connection> {
         self.connection.clone_ref(py)
     }
 
     /// The method, such as "GET".
     #[getter]
-    fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    pub(crate) fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         match self.head.method() {
             b"GET" => pyo3::intern!(py, "GET").clone(),
             b"POST" => pyo3::intern!(py, "POST").clone(),
@@ -275,7 +436,7 @@ impl Request {
 
     /// The path, percent-decoded as UTF-8, such as "/items/a b"; what is no UTF-8 becomes U+FFFD.
     #[getter]
-    fn path<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    pub(crate) fn path<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         let path = self.head.path();
         if path.is_ascii() && !path.contains(&b'%') {
             return latin1(py, path);
@@ -289,31 +450,34 @@ impl Request {
         latin1(py, self.head.query())
     }
 
-    /// "https" where TLS protects the connection, else "http".
+    /// "https" where TLS protects the connection, or a proxy that is trusted says so, else "http".
     #[getter]
-    fn scheme<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
-        if self.connection.bind(py).get().is_secure() {
+    pub(crate) fn scheme<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        if self
+            .told_secure()
+            .unwrap_or_else(|| self.connection.bind(py).get().is_secure())
+        {
             pyo3::intern!(py, "https").clone()
         } else {
             pyo3::intern!(py, "http").clone()
         }
     }
 
-    /// The client's address, as `Connection.peer`.
+    /// The client's address, as `Connection.peer`; behind a proxy that is trusted the one that it names, with port 0.
     #[getter]
-    fn peer(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn peer(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         address::to_python(py, &self.peer_address(py))
     }
 
     /// The path without the query, percent-encoded as it was sent, such as "/items/a%20b".
     #[getter]
-    fn raw_path<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+    pub(crate) fn raw_path<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.head.path())
     }
 
     /// The same as bytes.
     #[getter]
-    fn raw_query<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+    pub(crate) fn raw_query<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.head.query())
     }
 
@@ -325,7 +489,7 @@ impl Request {
 
     /// "1.1" or "1.0".
     #[getter]
-    fn http_version<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    pub(crate) fn http_version<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         match self.head.version() {
             Version::Http11 => pyo3::intern!(py, "1.1").clone(),
             Version::Http10 => pyo3::intern!(py, "1.0").clone(),
@@ -349,7 +513,7 @@ impl Request {
 
     /// The body, as far as it came with the request: all of it, unless `_more`.
     #[getter]
-    fn body(&self, py: Python<'_>) -> Py<PyBytes> {
+    pub(crate) fn body(&self, py: Python<'_>) -> Py<PyBytes> {
         self.body.clone_ref(py)
     }
 
@@ -373,7 +537,7 @@ impl Request {
 
     /// Ask for more of the body: it comes as the connection's next data, (bytes, whether more follows).
     fn _read(&mut self, py: Python<'_>) -> PyResult<()> {
-        self.want_body(py)
+        self.read(py)
     }
 
     /// Answer at once. Headers are pairs of bytes or str. Raises ValueError for what no HTTP message can carry, and
@@ -383,18 +547,9 @@ impl Request {
         py: Python<'_>,
         status: u16,
         headers: &Bound<'_, PyAny>,
-        body: &Bound<'_, PyBytes>,
-    ) -> PyResult<()> {
-        let content = body.as_bytes();
-        let mut out = Vec::with_capacity(256 + content.len().min(REFERENCE_BYTES));
-        self.begin(py, &mut out, status, headers, Some(content.len() as u64))?;
-        let wrapped = self.exchange.body(content.len(), false).map_err(fault)?;
-        let nothing = PyBytes::new(py, b"");
-        let piece = if wrapped.send { body } else { &nothing };
-        self.send(py, out, piece, wrapped.suffix)?;
-        let keep_alive = self.exchange.keep_alive();
-        self.tell(py, Command::Finish { keep_alive });
-        Ok(())
+        body: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        self.respond(py, status, headers, body)
     }
 
     /// Begin an answer whose body follows by `_send`. `length`: of the body, if it is known.
@@ -406,33 +561,12 @@ impl Request {
         headers: &Bound<'_, PyAny>,
         length: Option<u64>,
     ) -> PyResult<bool> {
-        let mut out = Vec::with_capacity(256);
-        self.begin(py, &mut out, status, headers, length)?;
-        self.tell(py, Command::AnswerStarted);
-        let connection = self.connection.bind(py).get();
-        connection.send_owned(py, vec![Outgoing::Owned(out)])
+        self.start(py, status, headers, length)
     }
 
     /// Send a piece of the body; `more` False: the last. Returns False when more than `high_water` bytes are pending.
     fn _send(&mut self, py: Python<'_>, piece: &Bound<'_, PyAny>, more: bool) -> PyResult<bool> {
-        let piece = match piece.cast_exact::<PyBytes>() {
-            Ok(bytes) => bytes.clone(),
-            Err(_) => PyBytes::new(py, &octets(piece)?),
-        };
-        let wrapped = match self.exchange.body(piece.as_bytes().len(), more) {
-            Ok(wrapped) => wrapped,
-            Err(error) => return Err(fault(error)),
-        };
-        let roomy = if wrapped.send {
-            self.send(py, wrapped.prefix().to_vec(), &piece, wrapped.suffix)?
-        } else {
-            true
-        };
-        if !more {
-            let keep_alive = self.exchange.keep_alive();
-            self.tell(py, Command::Finish { keep_alive });
-        }
-        Ok(roomy)
+        self.send_piece(py, piece, more)
     }
 
     /// WSGI: check what `start_response` was given, and keep it for when the answer begins. `again`: it may replace what was
@@ -472,6 +606,7 @@ impl Request {
         let nothing = PyBytes::new(py, b"");
         let piece = if wrapped.send { piece } else { &nothing };
         let is_roomy = self.send(py, out, piece, wrapped.suffix)?;
+        self.note_sent(piece.as_bytes().len());
         if is_roomy || self.away.is_none() {
             return Ok(is_roomy);
         }
@@ -482,7 +617,7 @@ impl Request {
     /// WSGI, on a thread that is not the reactor's: wait for more of the body. Returns it, and whether more follows. Raises
     /// ConnectionClosed if the client leaves before.
     fn _receive(&mut self, py: Python<'_>) -> PyResult<(Py<PyBytes>, bool)> {
-        self.want_body(py)?;
+        self.read(py)?;
         let message = match &self.away {
             Some(away) => gate::detached(py, || away.line.next()),
             None => None,
@@ -513,9 +648,9 @@ impl Request {
         let piece = if wrapped.send { body } else { &nothing };
         if !(out.is_empty() && piece.as_bytes().is_empty() && wrapped.suffix.is_empty()) {
             self.send(py, out, piece, wrapped.suffix)?;
+            self.note_sent(piece.as_bytes().len());
         }
-        let keep_alive = self.exchange.keep_alive();
-        self.tell(py, Command::Finish { keep_alive });
+        self.finish(py);
         Ok(())
     }
 
@@ -586,6 +721,14 @@ impl<'py> Octets<'py> {
     }
 }
 
+/// A piece of a body as bytes.
+fn piece<'py>(content: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    match content.cast_exact::<PyBytes>() {
+        Ok(bytes) => Ok(bytes.clone()),
+        Err(_) => buffer(content).map(|bytes| PyBytes::new(content.py(), &bytes)),
+    }
+}
+
 /// The bytes of text in latin-1, or of a buffer of bytes.
 fn octets(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     if let Ok(text) = value.cast::<PyString>() {
@@ -593,6 +736,11 @@ fn octets(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
         octets_of_text(text, &mut octets)?;
         return Ok(octets);
     }
+    buffer(value)
+}
+
+/// A copy of a buffer of bytes.
+fn buffer(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     match pyo3::buffer::PyBuffer::<u8>::get(value) {
         Ok(buffer) => buffer.to_vec(value.py()),
         Err(_) => Err(no_bytes(value)),

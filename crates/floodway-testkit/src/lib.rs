@@ -1,6 +1,6 @@
 //! Helpers that Floodway's Rust tests share; a dev-dependency only.
 //!
-//! [`check_every_split`] is the one way in which codec tests feed bytes, and [`check_every_conversation`] that for protocols; [`config`] is the one place
+//! [`check_every_split`] is the one way in which codec tests feed bytes, and [`check_conversation`] that for protocols; [`config`] is the one place
 //! that says how long property tests run; `strategies` are the kinds of bytes they run on.
 
 #![forbid(unsafe_code)]
@@ -8,7 +8,7 @@
 mod split;
 pub mod strategies;
 
-pub use split::{Conversation, Outcome, check_every_conversation, check_every_split};
+pub use split::{Conversation, Divisions, Outcome, check_conversation, check_every_split};
 
 use proptest::test_runner::Config;
 

@@ -8,6 +8,36 @@ use floodway_base::{Codec, Progress, Protocol, Refusal, Step};
 /// Inputs up to this length are tried in every one of their 2^(n-1) divisions.
 const EVERY_DIVISION_BYTES: usize = if cfg!(miri) { 6 } else { 11 };
 
+/// In which pieces an input is fed.
+#[derive(Clone, Copy, Debug)]
+pub enum Divisions {
+    /// Whole, byte by byte, in every pair of pieces and, if it is short, in every division there is.
+    Every,
+    /// Whole, byte by byte, and in pieces of a few bytes: for inputs by the million.
+    Few,
+}
+
+impl Divisions {
+    fn of(self, input: &[u8], mut check: impl FnMut(&[&[u8]])) {
+        check(&[input]);
+        check(&input.chunks(1).collect::<Vec<_>>());
+        match self {
+            Self::Few => check(&input.chunks(7).collect::<Vec<_>>()),
+            Self::Every => {
+                for at in 0..=input.len() {
+                    let (front, back) = input.split_at(at);
+                    check(&[front, back]);
+                }
+                if (2..=EVERY_DIVISION_BYTES).contains(&input.len()) {
+                    for cuts in 0..1_u32 << (input.len() - 1) {
+                        check(&divide(input, cuts));
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// What became of an input.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -20,8 +50,7 @@ pub struct Outcome {
     pub has_failed: bool,
 }
 
-/// Feeds `input` whole, byte by byte, in every pair of pieces and, if it is short, in every division
-/// there is; each of them once with a look after every piece and once only when as much is there as
+/// Feeds `input` in [every division](Divisions::Every); each of them once with a look after every piece and once only when as much is there as
 /// the codec has asked for.
 ///
 /// Returns what all of them agree on.
@@ -33,7 +62,7 @@ pub struct Outcome {
 #[track_caller]
 pub fn check_every_split(codec: &dyn Codec, input: &[u8]) -> Outcome {
     let whole = run(codec, &[input], Look::AfterEachPiece);
-    for_every_division(input, |pieces| {
+    Divisions::Every.of(input, |pieces| {
         for look in [Look::AfterEachPiece, Look::WhenWorthwhile] {
             assert_eq!(
                 run(codec, pieces, look),
@@ -57,22 +86,23 @@ pub struct Conversation<T> {
     pub refusal: Option<Refusal>,
 }
 
-/// Feeds `input` to a protocol in the divisions of [`check_every_split`], and then its end. `react` is the application: it gets
-/// each message with its payload, and writes down what it is to be compared by.
+/// Feeds `input` to a protocol in all of `divisions`, and then its end. `react` is the application: it gets each message with its
+/// payload, and writes down what it is to be compared by.
 ///
-/// Returns what all divisions agree on.
+/// Returns what the divisions agree on.
 ///
 /// # Panics
 /// If two divisions differ, or if the protocol breaks a rule of its trait: it must consume no more than there is, and keep the
 /// payload within what it consumed.
 #[track_caller]
-pub fn check_every_conversation<P: Protocol, T: Debug + Default + PartialEq>(
+pub fn check_conversation<P: Protocol, T: Debug + Default + PartialEq>(
+    divisions: Divisions,
     new: impl Fn() -> P,
     input: &[u8],
     react: impl Fn(&mut P, P::Message, &[u8], &mut T),
 ) -> Conversation<T> {
     let whole = converse(new(), &[input], &react);
-    for_every_division(input, |pieces| {
+    divisions.of(input, |pieces| {
         assert_eq!(
             converse(new(), pieces, &react),
             whole,
@@ -138,21 +168,6 @@ fn converse<P: Protocol, T: Default>(
         }
     }
     conversation
-}
-
-/// Calls `check` with `input` whole, byte by byte, in every pair of pieces and, if it is short, in every division there is.
-fn for_every_division(input: &[u8], mut check: impl FnMut(&[&[u8]])) {
-    check(&[input]);
-    check(&input.chunks(1).collect::<Vec<_>>());
-    for at in 0..=input.len() {
-        let (front, back) = input.split_at(at);
-        check(&[front, back]);
-    }
-    if (2..=EVERY_DIVISION_BYTES).contains(&input.len()) {
-        for cuts in 0..1_u32 << (input.len() - 1) {
-            check(&divide(input, cuts));
-        }
-    }
 }
 
 fn lengths(pieces: &[&[u8]]) -> Vec<usize> {

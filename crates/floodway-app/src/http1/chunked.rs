@@ -4,7 +4,8 @@
 //! - A size is 1 to 16 hexadecimal digits, and CRLF or an extension follows at once; CRLF ends every line and every chunk.
 //! - Extensions are dropped. They may be `MAX_SURPLUS` bytes longer than the payload so far: that is plenty for signed chunks,
 //!   and not enough to keep a server reading for nothing.
-//! - Trailers are dropped, and are `MAX_SURPLUS` bytes at most.
+//! - Trailers are dropped, and are `MAX_SURPLUS` bytes at most. One that would say where a message ends or goes is refused all
+//!   the same: somebody behind or before us may not drop it.
 //!
 //! # Cost
 //! A step for each byte that is not payload.
@@ -38,11 +39,49 @@ enum Place {
     DataCr,
     DataLf,
     TrailerStart,
-    TrailerName,
+    TrailerName(Name),
     TrailerValue,
     TrailerLf,
     EndLf,
     End,
+}
+
+/// The part of a trailer's name that has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Name {
+    length: u8,
+    /// For each of the forbidden names a bit, if it begins like that.
+    candidates: u8,
+}
+
+/// Names that no trailer may have (RFC 9110 6.5.1).
+const FORBIDDEN: [&[u8]; 3] = [b"content-length", b"host", b"transfer-encoding"];
+
+impl Name {
+    const EMPTY: Self = Self {
+        length: 0,
+        candidates: 0b111,
+    };
+
+    fn with(self, byte: u8) -> Self {
+        let mut candidates = self.candidates;
+        for (bit, name) in FORBIDDEN.iter().enumerate() {
+            if name.get(usize::from(self.length)) != Some(&byte.to_ascii_lowercase()) {
+                candidates &= !(1 << bit);
+            }
+        }
+        Self {
+            length: self.length.saturating_add(1),
+            candidates,
+        }
+    }
+
+    fn is_forbidden(self) -> bool {
+        let is = |(bit, name): (usize, &&[u8])| {
+            self.candidates >> bit & 1 == 1 && name.len() == usize::from(self.length)
+        };
+        FORBIDDEN.iter().enumerate().any(is)
+    }
 }
 
 const MALFORMED: Refused = Refused::bad("malformed chunk");
@@ -128,11 +167,15 @@ impl Chunked {
             (Place::DataCr, b'\r') => Ok(Place::DataLf),
             (Place::DataLf, b'\n') => Ok(Place::Size { digits: 0 }),
             (Place::TrailerStart, b'\r') => Ok(Place::EndLf),
-            (Place::TrailerStart | Place::TrailerName, _) if is_token_byte(byte) => {
+            (Place::TrailerStart, _) if is_token_byte(byte) => {
                 self.spend_on_trailers()?;
-                Ok(Place::TrailerName)
+                Ok(Place::TrailerName(Name::EMPTY.with(byte)))
             }
-            (Place::TrailerName, b':') => {
+            (Place::TrailerName(name), _) if is_token_byte(byte) => {
+                self.spend_on_trailers()?;
+                Ok(Place::TrailerName(name.with(byte)))
+            }
+            (Place::TrailerName(name), b':') if !name.is_forbidden() => {
                 self.spend_on_trailers()?;
                 Ok(Place::TrailerValue)
             }

@@ -22,6 +22,7 @@ pub(super) struct Facts {
     pub(super) content_length: Option<u64>,
     pub(super) expects_continue: bool,
     has_host: bool,
+    has_content_type: bool,
     has_transfer_encoding: bool,
     is_chunked: bool,
     says_close: bool,
@@ -46,6 +47,13 @@ impl Facts {
                     self.says_close |= element.eq_ignore_ascii_case(b"close");
                     self.says_keep_alive |= element.eq_ignore_ascii_case(b"keep-alive");
                 }
+                Ok(())
+            }
+            12 if name == b"content-type" => {
+                if self.has_content_type {
+                    return Err(Refused::bad("more than one Content-Type"));
+                }
+                self.has_content_type = true;
                 Ok(())
             }
             14 if name == b"content-length" => {

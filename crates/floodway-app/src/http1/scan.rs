@@ -7,7 +7,7 @@
 
 use memchr::memchr;
 
-use super::config::Config;
+use super::config::{Config, MAX_HEAD_BYTES};
 use super::octets;
 use super::refusal::Refused;
 
@@ -57,8 +57,9 @@ impl Scan {
     fn find_line(&mut self, head: &[u8], config: &Config) -> Result<bool, Refused> {
         let start = &head[..head.len().min(MAX_METHOD_BYTES + 1)];
         let space = memchr(b' ', start);
+        let target = config.max_target_bytes.min(MAX_HEAD_BYTES);
         let most = space.map_or(MAX_METHOD_BYTES + 1, |space| {
-            space + 1 + config.max_target_bytes + AFTER_TARGET
+            space + 1 + target + AFTER_TARGET
         });
         let window = &head[..head.len().min(most)];
         if let Some(at) = memchr(b'\n', &window[self.searched as usize..]) {
@@ -71,13 +72,7 @@ impl Scan {
         self.searched = window.len() as u32;
         match space {
             _ if window.len() < most => Ok(false),
-            Some(space)
-                if memchr(
-                    b' ',
-                    &window[space + 1..=space + 1 + config.max_target_bytes],
-                )
-                .is_none() =>
-            {
+            Some(space) if memchr(b' ', &window[space + 1..=space + 1 + target]).is_none() => {
                 Err(TARGET_TOO_LONG)
             }
             _ => Err(MALFORMED_LINE),
@@ -86,7 +81,7 @@ impl Scan {
 
     /// Where the head ends.
     fn find_end(&mut self, head: &[u8], config: &Config) -> Result<Option<usize>, Refused> {
-        let most = config.max_head_bytes.min(usize::from(u16::MAX));
+        let most = config.max_head_bytes.min(MAX_HEAD_BYTES);
         let window = &head[..head.len().min(most)];
         while let Some(at) = memchr(
             b'\n',

@@ -123,8 +123,12 @@ impl Protocol for Http1 {
         Some(self.refusal(Refused::new(408, reason)))
     }
 
+    fn rebuke_plain() -> Refusal {
+        Refused::new(400, "this port speaks HTTP over TLS only; use https://").told()
+    }
+
     fn owes(&self) -> bool {
-        matches!(self.phase, Phase::Answering(_))
+        matches!(self.phase, Phase::Collecting(_) | Phase::Answering(_))
     }
 
     fn is_at_rest(&self) -> bool {
@@ -146,6 +150,7 @@ impl Http1 {
     pub fn want_body(&mut self, now: u32) {
         if let Phase::Answering(answering) = &mut self.phase
             && !answering.wants
+            && !answering.has_left
             && !self.unread.is_done()
         {
             answering.wants = true;
@@ -169,8 +174,9 @@ impl Http1 {
         let Phase::Answering(answering) = &self.phase else {
             return Next::Close;
         };
-        // A peer that was not told to continue may send the body or not: what follows could be either.
-        let is_clear = self.unread.is_done() || !answering.awaits_continue;
+        // A peer that was not told to continue may send the body or not, and one that has left sends no more of it.
+        let is_lost = answering.awaits_continue || answering.has_left;
+        let is_clear = self.unread.is_done() || !is_lost;
         let allowed = self.config.drain_bytes;
         let is_short = !matches!(self.unread, Unread::Length(left) if left > allowed);
         if !(keep_alive && answering.keep_alive && is_clear && is_short) {

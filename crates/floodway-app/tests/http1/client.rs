@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use floodway_app::http1::{Config, Date, Exchange, Http1, Message, Next};
 use floodway_base::{Progress, Protocol};
-use floodway_testkit::check_every_conversation;
+use floodway_testkit::{Divisions, check_conversation};
 
 /// What the application saw of one request.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -40,9 +40,16 @@ pub fn send(input: impl AsRef<[u8]>) -> Outcome {
     send_to(Config::default(), input)
 }
 
-/// The same to a server that collects bodies, which must see the same.
+/// The same to a server of this configuration.
 #[track_caller]
 pub fn send_to(config: Config, input: impl AsRef<[u8]>) -> Outcome {
+    send_in(Divisions::Every, config, input)
+}
+
+/// Sends `input` in these divisions, then the end, to a server that streams bodies, and to one that collects them and must see
+/// the same. Applications that answer without reading the body must see the same requests.
+#[track_caller]
+pub fn send_in(divisions: Divisions, config: Config, input: impl AsRef<[u8]>) -> Outcome {
     let whole = Arc::new(Config {
         whole_bodies: true,
         ..config.clone()
@@ -52,8 +59,8 @@ pub fn send_to(config: Config, input: impl AsRef<[u8]>) -> Outcome {
         ..config
     });
     let input = input.as_ref();
-    let streamed = converse(&streaming, input);
-    let collected = converse(&whole, input);
+    let streamed = converse(divisions, &streaming, input);
+    let collected = converse(divisions, &whole, input);
     let complete = |outcome: &Outcome| {
         let complete = outcome.requests.iter().filter(|seen| seen.is_complete);
         complete
@@ -72,8 +79,10 @@ pub fn send_to(config: Config, input: impl AsRef<[u8]>) -> Outcome {
 }
 
 #[track_caller]
-fn converse(config: &Arc<Config>, input: &[u8]) -> Outcome {
-    let conversation = check_every_conversation(|| Http1::new(config, 0), input, answer);
+fn converse(divisions: Divisions, config: &Arc<Config>, input: &[u8]) -> Outcome {
+    let new = || Http1::new(config, 0);
+    check_conversation(divisions, new, input, answer_unread);
+    let conversation = check_conversation(divisions, new, input, answer);
     let status = conversation.refusal.as_ref().map(|refusal| {
         let line = refusal.farewell.get(9..12).unwrap_or(b"0");
         text(line).parse().unwrap()
@@ -129,6 +138,26 @@ fn answer(server: &mut Http1, message: Message, payload: &[u8], log: &mut Transc
         log.0.last_mut().unwrap().is_complete = true;
         server.finish(log.1, 0);
     }
+}
+
+/// An application that reads no body and answers at once. Bodies are left out: how much of one comes with its request depends
+/// on the cut. So does what becomes of a peer that may or may not wait for a 100.
+fn answer_unread(server: &mut Http1, message: Message, _: &[u8], log: &mut Vec<String>) {
+    if let Message::Request(request) = message {
+        log.push(text(request.head.target()));
+        let is_clear = !request.head.expects_continue();
+        server.finish(is_clear && request.exchange.keep_alive(), 0);
+    }
+}
+
+/// A request with these header lines, which end themselves, and this body.
+pub fn post(headers: &str, body: &str) -> String {
+    format!("POST / HTTP/1.1\r\nHost: a\r\n{headers}\r\n{body}")
+}
+
+/// A request with a body in chunks, which `body` is already.
+pub fn chunked(body: &str) -> String {
+    post("Transfer-Encoding: chunked\r\n", body)
 }
 
 /// A server that has got `input`, and what it made of it.

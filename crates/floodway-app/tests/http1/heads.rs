@@ -1,6 +1,9 @@
 //! What a head may be.
 
-use floodway_app::http1::{Config, Message};
+use std::sync::Arc;
+
+use floodway_app::http1::{Config, Http1, Message};
+use floodway_base::{Progress, Protocol};
 
 use crate::client::{Outcome, give, send, send_to, text};
 
@@ -126,6 +129,12 @@ fn a_host_is_named_once() {
     for host in ["", "a:80", "[::1]:8000", "a_b.example", "%41", "127.0.0.1"] {
         accepted(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
     }
+}
+
+#[test]
+fn a_body_has_one_type() {
+    refused(400, with("Content-Type: a/b\r\nContent-Type: a/b\r\n"));
+    accepted(with("Content-Type: a/b\r\n"));
 }
 
 #[test]
@@ -276,6 +285,30 @@ fn heads_have_limits() {
         status(&with("").replace("\r\n\r\n", &format!("\r\nX: {}", "x".repeat(300)))),
         Some(431)
     );
+}
+
+#[test]
+fn limits_beyond_the_ceilings_are_the_ceilings() {
+    let config = Config {
+        max_head_bytes: usize::MAX,
+        max_headers: usize::MAX,
+        max_target_bytes: usize::MAX,
+        ..Config::default()
+    };
+    let refused = |input: &[u8]| {
+        let mut server = Http1::new(&Arc::new(config.clone()), 0);
+        match server.receive(input, false, 0).step {
+            Progress::Refuse(refusal) => text(&refusal.farewell[9..12]),
+            step => panic!("{step:?}"),
+        }
+    };
+    let endless = "x".repeat(70_000);
+    assert_eq!(refused(format!("GET /{endless}").as_bytes()), "414");
+    assert_eq!(
+        refused(with(&format!("X: {endless}\r\n")).as_bytes()),
+        "431"
+    );
+    assert_eq!(refused(with(&"X: y\r\n".repeat(256)).as_bytes()), "431");
 }
 
 #[test]

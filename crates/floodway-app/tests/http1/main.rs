@@ -4,7 +4,9 @@
 mod answers;
 mod bodies;
 mod client;
+mod demand;
 mod generated;
 mod heads;
+mod reader;
 mod sizes;
 mod times;

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from floodway.app.front import Front
 from floodway.app.handler import Handler
 from floodway.app.http1 import Http1, RequestQueue
 from floodway.app.message import Request
@@ -41,7 +42,10 @@ class ThreadedHandler(Handler[Request]):
         max_waiting: int = MAX_WAITING_REQUESTS,
     ) -> None:
         self._queue = RequestQueue(max_waiting)
-        self.framing = Http1(whole_bodies=False, server=options.server_header, queue=self._queue)
+        self._front = Front(options)
+        self.framing = Http1(
+            whole_bodies=False, server=options.server_header, queue=self._queue, intake=self._front.intake
+        )
         self._root_path = options.root_path
         self._caller = Caller(application)
         self._threads = [
@@ -50,6 +54,7 @@ class ThreadedHandler(Handler[Request]):
 
     def on_start(self, engine: Engine) -> None:
         """Start the threads."""
+        self._front.start(engine)
         self._is_worker = engine.is_worker
         for thread in self._threads:
             thread.start()
@@ -62,6 +67,7 @@ class ThreadedHandler(Handler[Request]):
             thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
                 logger.error("%s is stuck in the application:\n%s", thread.name, stack_of(thread))
+        self._front.stop()
 
     def _run(self) -> None:
         builder = environ_builder(
