@@ -20,7 +20,7 @@ class Answer:
 
     def __init__(self, request: Request) -> None:
         self.request: Request = request
-        self._pieces: Iterator[bytes] = iter(())
+        self._pieces: Iterator[bytes] | None = None
         self._close: Callable[[], object] | None = None
 
     def start_response(
@@ -49,10 +49,9 @@ class Answer:
 
     def send(self, result: Iterable[bytes]) -> bool:
         """Send what the application has returned, until the client is behind. Returns whether that was all."""
-        if type(result) is list or type(result) is tuple:
-            complete = self.request._complete  # noqa: SLF001 - made for this module
-            is_one = len(result) == 1  # pyright: ignore[reportUnknownArgumentType]  # it forgets what is in it
-            complete(result[0] if is_one else b"".join(result))  # pyright: ignore[reportUnknownArgumentType]
+        kind = type(result)
+        if kind is list or kind is tuple:
+            self.request._complete(b"".join(result))  # noqa: SLF001 - made for this module; one piece is not copied
             return True
         self._close = getattr(result, "close", None)
         self._pieces = iter(result)
@@ -61,7 +60,7 @@ class Answer:
     def go_on(self) -> bool:
         """Send more of it. Returns whether that was all."""
         put = self.request._put  # noqa: SLF001 - made for this module
-        for piece in self._pieces:
+        for piece in self._pieces or ():
             if piece and not put(piece):
                 return False
         self.request._complete(b"")  # noqa: SLF001 - made for this module
