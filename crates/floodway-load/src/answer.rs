@@ -97,8 +97,8 @@ impl Answer {
         on_body: &mut dyn FnMut(u64, &[u8]),
     ) -> Result<&'a [u8], Fault> {
         match &mut self.part {
-            Part::Head(held) => {
-                let Some((head, rest)) = take_head(held, bytes)? else {
+            Part::Head(partial) => {
+                let Some((head, rest)) = take_head(partial, bytes)? else {
                     return Ok(&[]);
                 };
                 self.status = head.status;
@@ -345,8 +345,7 @@ mod tests {
             (chunk("2\r\nhello\r\n"), Fault::Chunk),
             (chunk(&"1".repeat(10_000)), Fault::Chunk),
             (
-                with(&format!("X: {}", "y".repeat(HEAD_BYTES_MAX)))[..HEAD_BYTES_MAX + 1]
-                    .to_owned(),
+                with(&format!("X: {}", "y".repeat(HEAD_BYTES_MAX)))[..=HEAD_BYTES_MAX].to_owned(),
                 Fault::Head,
             ),
         ];
