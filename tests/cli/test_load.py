@@ -99,7 +99,8 @@ def http_address() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["--method", "POST"], ["--method", "POST", "--expect-echo", "--size", "100000"], ["--rate", "100"]]
+    "arguments",
+    [[], ["--method", "POST"], ["--method", "POST", "--expect-echo", "--size", "100000"], ["--rate", "100"]],
 )
 def test_an_http_server_is_asked(http_address: str, arguments: list[str]) -> None:
     arguments = ["load", f"{http_address}/a?b=c", "--connections", "4", "--seconds", "0.3", "--json", *arguments]
@@ -130,8 +131,8 @@ def test_corruption_and_a_late_generator_are_said() -> None:
         connected=1, failed=0, answered=1, broken=2, connects_per_second=1.0, messages=9,
         messages_per_second=9.0, unanswered=0, p50=0.001, p90=0.001, p99=0.002, p999=0.002, max=0.003,
         latency_counts=[(0.001, 9)], lateness_p99=0.0019, per_connection_min=9, per_connection_mean=9.0,
-        per_connection_max=9, fair=None, verdict="503: 3; not judged", other_statuses={503: 3}, wrong_lengths=0, malformed=0,
-        bytes_checked=576, corrupt_bytes=7,
+        per_connection_max=9, fair=None, verdict="503: 3; not judged", other_statuses={503: 3},
+        wrong_lengths=0, malformed=0, bytes_checked=576, corrupt_bytes=7,
         server_cpu_seconds=None, cpu_per_message=None, server_rss_before=None, server_rss_with_connections=None,
         server_rss_end=None, generator_cpu_per_message=None,
     )  # fmt: skip

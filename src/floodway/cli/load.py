@@ -58,7 +58,7 @@ class Source(Parameter):
 @click.option("--method", type=click.Choice(["GET", "POST"]), default="GET", show_default=True,
               help="Over HTTP, how to ask.")  # fmt: skip
 @click.option("--expect-echo", is_flag=True,
-              help="Over HTTP, each answer's body has to be the one that was posted. [default: all of one length]")  # fmt: skip
+              help="Over HTTP, each body has to be the one that was posted. [default: all of one length]")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True)
 @click.option("--connect-rate", type=click.FloatRange(0, min_open=True),
               help="Connections opened a second. [default: as fast as they are answered]")  # fmt: skip

@@ -128,11 +128,11 @@ class LoadReport:
     other_statuses: dict[int, int]
     """How many HTTP answers had which status other than 200, over the whole run."""
     wrong_lengths: int
-    """HTTP answers whose body was not as long as that of the first one, or as the request's if that has to come back."""
+    """HTTP answers whose body was not as long as that of the first, or as the request's if an echo is expected."""
     malformed: int
     """Connections that were ended because what came was no HTTP answer."""
     bytes_checked: int
-    """Bytes that came back over the whole run and were compared with what was sent: over HTTP, if an echo is expected."""
+    """Bytes that came back over the whole run and were compared with what was sent: over HTTP with --expect-echo."""
     corrupt_bytes: int
     """Bytes that came back other than they were sent."""
     server_cpu_seconds: float | None
