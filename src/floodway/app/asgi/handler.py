@@ -38,6 +38,7 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
         self._application = application
         self._server: tuple[str, int | None] | None = None
         self._contexts: dict[asyncio.AbstractEventLoop, AsgiContext] = {}
+        self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself does not keep them alive
         self._throttle = Throttle(burst=20)  # clients may be able to make it raise at will
 
     def on_start(self, engine: Engine) -> None:
@@ -64,6 +65,7 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
             if task.done():
                 self._on_done(conn, exchange, task)
             else:
+                self._tasks.add(task)
                 task.add_done_callback(partial(self._on_done, conn, exchange))
         elif type(exchange := conn.user_data) is AsgiExchange:
             if data is None:
@@ -79,38 +81,44 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
     def on_close(self, conn: Connection, error: BaseException | None) -> None:  # noqa: ARG002 - Handler's
         """Tell the application, if it is still at it."""
         if type(exchange := conn.user_data) is AsgiExchange:
-            exchange.on_left()
+            exchange.on_close()
 
     def _on_done(self, conn: Connection, exchange: AsgiExchange, task: asyncio.Task[None]) -> None:
         """The application has returned."""
+        self._tasks.discard(task)
         if conn.user_data is exchange:
             conn.user_data = None
         error = asyncio.CancelledError("its task was cancelled") if task.cancelled() else task.exception()
         request = exchange.request
         if error is None and request._finished:  # noqa: SLF001 - made for applications' handlers
             return
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            raise error  # for the engine, which stops
-        if not conn.is_closed:  # nobody would be told, and an application may well raise then
-            self._apologise(conn, request, error)
+        # Once it knows that the client has left, an application may well raise, or give up.
+        is_its_own = request._finished or not exchange.knows  # noqa: SLF001 - the same
+        if not isinstance(error, (KeyboardInterrupt, SystemExit)):  # the event loop has raised those
+            self._log(conn, request, error, is_its_own=is_its_own)
+        if not request._finished and not conn.is_closed:  # noqa: SLF001 - the same
+            _give_up(conn, request)
 
-    def _apologise(self, conn: Connection, request: Request, error: BaseException | None) -> None:
-        """Say what is wrong in the log, and to the client with 500, unless it has got a part of the answer."""
+    def _log(self, conn: Connection, request: Request, error: BaseException | None, *, is_its_own: bool) -> None:
         text = (
             "the application raised for %s %s from %s"
             if error is not None
             else "the application returned without a complete answer to %s %s from %s"
         )
-        extra = {"conn": conn.id, "peer": conn.peer}
-        self._throttle.log(
-            logger, logging.ERROR, text, request.method, request.path, conn.peer, error=error, extra=extra
-        )
-        if request._finished:  # noqa: SLF001 - made for applications' handlers
-            return
-        if request._started:  # noqa: SLF001 - the same
-            conn.abort()
-            return
-        try:
-            complete(request, Response("Internal Server Error\n", 500))
-        except ConnectionClosed:
-            pass  # it has gone
+        about = request.method, request.path, conn.peer
+        if is_its_own:
+            extra = {"conn": conn.id, "peer": conn.peer}
+            self._throttle.log(logger, logging.ERROR, text, *about, error=error, extra=extra)
+        else:
+            logger.debug(text, *about, exc_info=error)
+
+
+def _give_up(conn: Connection, request: Request) -> None:
+    """Answer with 500; where an answer has begun, only the end of the connection says that it failed."""
+    if request._started:  # noqa: SLF001 - made for applications' handlers
+        conn.abort()
+        return
+    try:
+        complete(request, Response("Internal Server Error\n", 500))
+    except ConnectionClosed:
+        pass  # it has gone
