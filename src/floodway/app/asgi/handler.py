@@ -60,8 +60,11 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
             loop = asyncio.get_running_loop()
             exchange = AsgiExchange(self._contexts[loop], data)
             conn.user_data = exchange
-            coroutine: Any = self._application(exchange.scope(), exchange.receive, exchange.send)
-            task: asyncio.Task[None] = asyncio.Task(coroutine, loop=loop, **_EAGER)
+            try:
+                coroutine: Any = self._application(exchange.scope(), exchange.receive, exchange.send)
+                task: asyncio.Task[None] = asyncio.Task(coroutine, loop=loop, **_EAGER)
+            except Exception as error:  # noqa: BLE001 - the application's: it is no coroutine function
+                return self._end(conn, exchange, error)
             if task.done():
                 self._on_done(conn, exchange, task)
             else:
@@ -72,6 +75,7 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
                 exchange.on_left()
             else:
                 exchange.on_body(*data)
+        return None
 
     def on_writable(self, conn: Connection) -> None:
         """Let the application go on."""
@@ -86,9 +90,12 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
     def _on_done(self, conn: Connection, exchange: AsgiExchange, task: asyncio.Task[None]) -> None:
         """The application has returned."""
         self._tasks.discard(task)
+        error = asyncio.CancelledError("its task was cancelled") if task.cancelled() else task.exception()
+        self._end(conn, exchange, error)
+
+    def _end(self, conn: Connection, exchange: AsgiExchange, error: BaseException | None) -> None:
         if conn.user_data is exchange:
             conn.user_data = None
-        error = asyncio.CancelledError("its task was cancelled") if task.cancelled() else task.exception()
         request = exchange.request
         if error is None and request._finished:  # noqa: SLF001 - made for applications' handlers
             return
