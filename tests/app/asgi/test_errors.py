@@ -45,7 +45,8 @@ def test_raising_before_the_answer_costs_a_500_and_the_connection_stays(
         assert client.ask("/good").body == b"good"
     (record,) = errors(caplog)
     assert record.getMessage().startswith("the application raised for GET /bad from ")
-    assert record.exc_info is not None and isinstance(record.exc_info[1], LookupError)
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], LookupError)
 
 
 @pytest.mark.parametrize("waits", [False, True], ids=["at once", "later"])

@@ -66,7 +66,9 @@ def test_the_same_holds_for_a_client_that_has_sent_its_end(driver: Any) -> None:
         assert client.rest() == b""
 
 
-def test_a_reset_wakes_an_application_that_waits_and_its_next_send_raises(driver: Any, no_descriptor_left: None) -> None:
+def test_a_reset_wakes_an_application_that_waits_and_its_next_send_raises(
+    driver: Any, no_descriptor_left: None
+) -> None:
     streaming = Streaming()
     with serving(streaming, driver=driver) as engine:
         client = Client(engine, receive_buffer=20_000)

@@ -7,7 +7,8 @@ batch.
 import asyncio
 import logging
 import sys
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -20,10 +21,14 @@ from floodway.base.address import TcpAddress
 from floodway.config import ApplicationOptions
 from floodway.conn.connection import Connection
 from floodway.conn.engine import Engine
+from floodway.conn.loop_reactor import CLEAN_UP_SECONDS
 from floodway.errors import ConnectionClosed
 from floodway.log import Throttle
 
 logger: Final = logging.getLogger(__name__)
+
+STEP_SECONDS: Final = 0.1
+"""How often a stop that waits for requests looks how long it still may."""
 
 _EAGER: Final[dict[str, Any]] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
@@ -37,28 +42,39 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
         self.framing = Http1(whole_bodies=False, server=options.server_header)
         self._application = application
         self._server: tuple[str, int | None] | None = None
-        self._contexts: dict[asyncio.AbstractEventLoop, AsgiContext] = {}
-        self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself does not keep them alive
+        self._runs: dict[asyncio.AbstractEventLoop, tuple[AsgiContext, set[asyncio.Task[None]]]] = {}
         self._throttle = Throttle(burst=20)  # clients may be able to make it raise at will
 
     def on_start(self, engine: Engine) -> None:
         """Remember where all requests will come in, if there is one such place."""
+        self._engine = engine
         first, *others = engine.addresses
         if isinstance(first, TcpAddress) and first.host not in ("0.0.0.0", "::") and not others:
             self._server = first.host, first.port
 
-    def lifespan(self) -> AbstractAsyncContextManager[object]:
-        """One run of the application, on the running loop."""
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """One run of the application, on the running loop. It ends when its requests have, or their time is over."""
         loop = asyncio.get_running_loop()
-        lifespan = Lifespan(self._application)
-        self._contexts[loop] = new_context(loop, lifespan.state, self._server, "")
-        return lifespan
+        async with Lifespan(self._application) as lifespan:
+            tasks: set[asyncio.Task[None]] = set()  # asyncio itself does not keep them alive
+            self._runs[loop] = new_context(loop, lifespan.state, self._server, ""), tasks
+            yield
+            while tasks and (seconds := self._engine._seconds_left) > 0:  # noqa: SLF001 - made for this
+                await asyncio.wait(tasks, timeout=min(seconds, STEP_SECONDS))
+            if tasks:
+                logger.warning("the grace time is over; requests cancelled: %d", len(tasks))
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks, timeout=CLEAN_UP_SECONDS)
+        del self._runs[loop]
 
     def on_data(self, conn: Connection, data: Request | tuple[bytes, bool] | None) -> None:
         """A request begins, goes on, or its client has finished."""
         if type(data) is Request:
             loop = asyncio.get_running_loop()
-            exchange = AsgiExchange(self._contexts[loop], data)
+            context, tasks = self._runs[loop]
+            exchange = AsgiExchange(context, data)
             conn.user_data = exchange
             try:
                 coroutine: Any = self._application(exchange.scope(), exchange.receive, exchange.send)
@@ -68,7 +84,8 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
             if task.done():
                 self._on_done(conn, exchange, task)
             else:
-                self._tasks.add(task)
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
                 task.add_done_callback(partial(self._on_done, conn, exchange))
         elif type(exchange := conn.user_data) is AsgiExchange:
             if data is None:
@@ -89,9 +106,9 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
 
     def _on_done(self, conn: Connection, exchange: AsgiExchange, task: asyncio.Task[None]) -> None:
         """The application has returned."""
-        self._tasks.discard(task)
         error = asyncio.CancelledError("its task was cancelled") if task.cancelled() else task.exception()
-        self._end(conn, exchange, error)
+        if not (task.cancelled() and conn.is_closed):  # if so, the server stops
+            self._end(conn, exchange, error)
 
     def _end(self, conn: Connection, exchange: AsgiExchange, error: BaseException | None) -> None:
         if conn.user_data is exchange:
