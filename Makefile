@@ -128,6 +128,7 @@ million: $(RELEASE)/.built ## a million idle connections on this machine: CONNEC
 
 test-slow: $(VENV)/.built ## what takes minutes, and is not part of make test: 100,000 connections, 1,000 replacements
 	@$(MAKE) million CONNECTIONS=100000
+	FLOODWAY_CROWD=2000 $(PYTEST) -n 0 --timeout 600 -o faulthandler_timeout=0 tests/faults/test_http_crowds.py $(ARGS)
 	FLOODWAY_REPLACEMENTS=1000 $(PYTEST) -n 0 -s --timeout 3600 -o faulthandler_timeout=0 tests/faults/test_many_replacements.py $(ARGS)
 
 wheel: $(RELEASE)/.ready ## a release wheel in dist/

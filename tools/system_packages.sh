@@ -7,6 +7,10 @@ programs=(
     redis-cli:redis-tools          # the real client drives examples/redis_server.py
     redis-benchmark:redis-tools
     ss:iproute2                    # resets connections from outside (ss -K) and looks at their queues
+    curl:curl                      # HTTP clients that are not ours: uploads and Expect,
+    wrk:wrk                        # keep-alive under load and across rolling restarts,
+    ab:apache2-utils               # HTTP/1.0 with keep-alive,
+    h2load:nghttp2-client          # pipelining
 )
 missing=()
 for entry in "${programs[@]}"; do

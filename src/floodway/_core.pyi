@@ -7,7 +7,7 @@ from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
 from socket import socket
-from typing import Any, Final, Literal, Self, TypeAlias, final
+from typing import Any, Final, Literal, Self, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import Buffer
 
@@ -17,6 +17,7 @@ from floodway.limits import Limits
 
 # An address as Python's socket module shapes it: (host, port), (host, port, flow, scope) or a path.
 Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | str | bytes
+_T = TypeVar("_T")
 
 # Ceilings: the largest value each limit may be given (home: floodway.limits).
 MAX_INPUT_CEILING: Final[int]  # bytes, of `max_input` and every framing's `max_bytes`
@@ -32,7 +33,7 @@ TICK: Final[float]  # seconds, the precision of every timer
 EVENT_CALL: Final[int]  # target: the function; payload: its arguments
 EVENT_ACCEPTED: Final[int]  # target: the Newcomer; payload: the listener's number
 EVENT_NOTICE: Final[int]  # target: a notice's name; payload: its value, for the log
-EVENT_FOREIGN: Final[int]  # target: a descriptor's number; payload: selectors.EVENT_READ | selectors.EVENT_WRITE
+EVENT_FOREIGN: Final[int]  # target: a descriptor's number; payload: selectors.EVENT_READ | selectors.EVENT_WRITE, or 0
 # Offsets of a route's events from the number that `add_route` returned.
 ROUTE_OPEN: Final[int]  # payload None
 ROUTE_DATA: Final[int]  # payload bytes, a LinkBuffer for Buffered, or what HTTP gives
@@ -64,6 +65,14 @@ class FakeClock:  # home: floodway.base.clock
     def now(self) -> float: ...
 
 @final
+class EnvironBuilder:  # home: floodway.app.wsgi.environ
+    """Makes WSGI environs: copies of a template, with what is different for each request. Any thread."""
+    def __new__(cls, template: dict[str, Any], root_path: str = "") -> Self:
+        """`root_path`: the value of SCRIPT_NAME, which paths lose that begin with it; no slash at its end."""
+    def build(self, request: Request) -> dict[str, Any]:
+        """All but `wsgi.input`."""
+
+@final
 class Framing:  # home: floodway.app.framing
     """A framing in its native form. `max_bytes` bounds one frame without its prefix or terminator."""
     @staticmethod
@@ -81,7 +90,9 @@ class Framing:  # home: floodway.app.framing
     @staticmethod
     def buffered() -> Framing: ...
     @staticmethod
-    def http1(*, whole_bodies: bool, server: bytes | None) -> Framing: ...
+    def http1(
+        *, whole_bodies: bool, server: bytes | None, queue: RequestQueue | None = None, intake: Intake | None = None
+    ) -> Framing: ...
 
 @final
 class Newcomer:  # home: floodway.conn.balancing
@@ -122,7 +133,7 @@ class Request:  # home: floodway.app.message
     def scheme(self) -> Literal["http", "https"]: ...
     @property
     def peer(self) -> Address | None:
-        """The client's address, as `Connection.peer`."""
+        """The client's address, as `Connection.peer`; behind a proxy that is trusted the one that it names, with port 0."""
     @property
     def headers(self) -> Headers: ...
     @property
@@ -143,6 +154,20 @@ class Request:  # home: floodway.app.message
         self, status: int, headers: Iterable[tuple[str | bytes, str | bytes]], length: int | None = None
     ) -> bool: ...
     def _send(self, piece: Buffer, more: bool) -> bool: ...
+    def _prepare(self, status: str, headers: list[tuple[str, str]], again: bool) -> None: ...
+    def _put(self, piece: bytes) -> bool: ...
+    def _receive(self) -> tuple[bytes, bool]: ...
+    def _complete(self, body: bytes) -> None: ...
+
+@final
+class RequestQueue:  # home: floodway.app.http1
+    """Requests that wait for a thread. Any thread."""
+    def __new__(cls, capacity: int) -> Self:
+        """Beyond `capacity` a client gets a 503."""
+    def next(self) -> Request | None:
+        """Wait for the next request, detached. None: the queue has ended, and nothing is left in it."""
+    def end(self) -> None:
+        """Let the threads go that wait, once nothing is left in the queue. For good."""
 
 @final
 class AsgiContext:  # home: floodway.app.asgi.http
@@ -167,12 +192,33 @@ class AsgiExchange:  # home: floodway.app.asgi.http
     def on_close(self) -> None: ...
 
 @final
+class Intake:  # home: floodway.app.intake
+    """What happens to the HTTP requests of a listener around the application. Any thread."""
+    def __new__(cls, *, log: bool, limit: int | None, trusted: list[str] | None) -> Self: ...
+    def expect(self, requests: int, spent: Callable[[], object]) -> None:
+        """Call `spent` once, on a reactor's thread, when so many requests more have been taken in."""
+    @property
+    def under_way(self) -> int: ...
+    @property
+    def lost(self) -> int:
+        """Answers that were too many to wait for the log."""
+    def take(self) -> list[tuple[float, float, str | None, str, str, str, int, int, str | None, str | None]] | None:
+        """Wait for answers and return them: end by time.time(), seconds, client, method, target, version, status, bytes
+        of the body, referer, user agent. None once closed and empty."""
+    def close(self) -> None:
+        """Let `take` end, and forget what `expect` was given."""
+
+@final
 class Headers(Mapping[str, str]):  # home: floodway.app.message
     """A request's headers: a mapping from names, in any case, to text. Several values of a name are joined by commas."""
-    def __getitem__(self, name: str) -> str: ...
-    def __contains__(self, name: object) -> bool: ...
+    def __getitem__(self, name: str, /) -> str: ...
+    def __contains__(self, name: object, /) -> bool: ...
     def __iter__(self) -> Iterator[str]: ...
     def __len__(self) -> int: ...
+    @overload
+    def get(self, name: str, default: None = None, /) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str | _T, /) -> str | _T: ...
     def get_all(self, name: str) -> list[str]:
         """Every value of a header, in the order in which they came; empty if there is none."""
 
@@ -383,6 +429,7 @@ class WritableView:  # home: floodway.base.buffer
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, view: memoryview, /) -> None: ...
 
+def immortalize(objects: list[Any], /) -> list[Any]: ...  # home: floodway.app.workers.sharing; Any: whatever there is
 def load(
     address: Address,
     *,

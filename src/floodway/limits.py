@@ -20,6 +20,9 @@ from floodway._documented import documented
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 
+MAX_WAITING_REQUESTS: Final = 1024
+"""WSGI: requests that wait for a thread; beyond them a client gets a 503, since whoever waits longer has given up."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:

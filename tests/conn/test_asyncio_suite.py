@@ -20,7 +20,6 @@ SYSTEM += ["test_events", "test_ssl", "test_subprocess", "test_unix_events"]
 # Those that only need some loop.
 OTHER = ["test_base_events", "test_context", "test_eager_task_factory", "test_futures2", "test_locks", "test_queues"]
 OTHER += [
-    "test_runners",
     "test_staggered",
     "test_taskgroups",
     "test_tasks",

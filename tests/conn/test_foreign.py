@@ -130,6 +130,20 @@ def test_a_full_batch_does_not_keep_a_descriptor_waiting(core: Reactor, pair: Pa
     assert calls == [0, 1, 2, 3]
 
 
+def test_a_duplicate_of_what_was_closed_without_a_word_does_not_shut_python_out(core: Reactor, pair: Pair) -> None:
+    """The kernel reports it for ever: every poll has to come back then, so that a signal can still end the program."""
+    ours, theirs = pair
+    fd = ours.fileno()
+    core.watch(fd, read=True, write=False)
+    with ours.dup():
+        ours.close()
+        assert core.unwatch(fd), "it was watched, though this is too late"
+        theirs.send(b"x")
+        for _ in range(3):
+            assert poll(core, None) == {fd: 0}
+    assert poll(core) == {}
+
+
 def test_unwatch_says_whether_it_was_watched(core: Reactor, pair: Pair) -> None:
     fd = pair[0].fileno()
     assert not core.unwatch(fd)

@@ -4,11 +4,15 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from socket import SHUT_WR
 from typing import Any, TypeAlias
 
 import floodway
 from floodway.app.asgi.handler import ASGIHandler
 from floodway.config import ApplicationOptions
+from tests.helpers import http_client
+from tests.helpers.peers import dial
 from tests.helpers.waiting import PATIENCE_SECONDS
 
 ADDRESS = "tcp://127.0.0.1:0"
@@ -74,7 +78,7 @@ class Gate:
 
     async def wait(self) -> None:
         """In the application."""
-        while not self._event.is_set():
+        while not self._event.is_set():  # noqa: ASYNC110 - set by another thread
             await asyncio.sleep(0.005)
 
 
@@ -91,3 +95,59 @@ class Signal:
     def wait(self) -> None:
         """In the test."""
         assert self._event.wait(PATIENCE_SECONDS), "the application did not get that far"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole answer. Names of headers are in lower case; values of a name that comes twice are joined by ", "."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Client(http_client.Client):
+    """One connection; an answer that is cut off raises EOFError."""
+
+    def __init__(self, engine: floodway.Engine, index: int = 0, *, receive_buffer: int | None = None) -> None:
+        super().__init__(dial(engine, index, receive_buffer=receive_buffer))
+
+    def get(self, target: str = "/", *, method: str = "GET", headers: str = "", body: bytes = b"") -> Answer:
+        """Send a request and read its answer. `headers`: whole lines, each ended by CR LF."""
+        self.send(request(target, method=method, headers=headers, body=body))
+        return self.read(method=method)
+
+    def read(self, *, method: str = "GET") -> Answer:
+        """The next answer, whole. `method`: of its request."""
+        found = self.answer(method)
+        if not found.complete:
+            raise EOFError(f"the answer was cut off after {len(found.body)} bytes")
+        return Answer(status=found.status, headers=_joined(found.headers), body=found.body)
+
+    def read_head(self) -> tuple[int, dict[str, str]]:
+        """Status and headers of what comes next."""
+        status, headers = self.head()
+        return status, _joined(headers)
+
+    def pieces(self) -> list[bytes]:
+        """The chunks up to the last one."""
+        return list(iter(self.piece, b""))
+
+    def finish(self) -> None:
+        """Send FIN and go on reading."""
+        self.socket.shutdown(SHUT_WR)
+
+
+def request(target: str = "/", *, method: str = "GET", headers: str = "", body: bytes = b"") -> bytes:
+    """A request of HTTP/1.1. Its length is given if there is a body, unless `headers` frame it."""
+    is_framed = "transfer-encoding" in headers.lower() or "content-length" in headers.lower()
+    length = f"content-length: {len(body)}\r\n" if body and not is_framed else ""
+    return f"{method} {target} HTTP/1.1\r\nhost: test\r\n{length}{headers}\r\n".encode("latin-1") + body
+
+
+def _joined(headers: list[tuple[str, str]]) -> dict[str, str]:
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        key = name.lower()
+        joined[key] = f"{joined[key]}, {value}" if key in joined else value
+    return joined

@@ -47,7 +47,7 @@ class SelectorTests:
 
 
 def _reactor(driver: Any) -> Reactor:
-    return make_reactor("test", driver, Limits(max_ready=1024), Admission(None, None))
+    return make_reactor("test", driver, Limits(), Admission(None, None))
 
 
 def _patch_asyncio() -> None:

@@ -24,6 +24,11 @@ def proportional_bytes(pid: int) -> int:
     return _rollup(pid, "Pss")
 
 
+def private_bytes(pid: int) -> int:
+    """Memory that this process alone has and has written to."""
+    return _rollup(pid, "Private_Dirty")
+
+
 def _rollup(pid: int, field: str) -> int:
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     fields = dict(line.split(":", 1) for line in rollup.splitlines()[1:])

@@ -10,12 +10,14 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
 import floodway
 from floodway.base import platform
 from floodway.base.address import TcpAddress
+from tests.helpers.http_application import make_handler
 from tests.helpers.waiting import PATIENCE_SECONDS
 
 
@@ -35,7 +37,12 @@ class Ignore(floodway.Handler):
     """Nothing of it ever runs: the native core discards input and closes what is idle."""
 
 
-HANDLERS = {"echo": Echo, "lines": EchoLines, "ignore": Ignore}
+HANDLERS: dict[str, Callable[[], floodway.Handler[Any]]] = {
+    "echo": Echo,
+    "lines": EchoLines,
+    "ignore": Ignore,
+    "http": make_handler,
+}
 
 
 class Server:

@@ -1,29 +1,97 @@
-"""A client that speaks HTTP/1.1 by hand: what is sent is what the test says, and answers are read one at a time."""
+"""A client of HTTP/1.1 that says exactly what a test wants, and reads what comes back by the rules.
 
+with serving(application) as engine, Client.of(engine) as client:
+    assert client.ask(get("/")).status == 200
+"""
+
+import contextlib
 import socket
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import floodway
-from tests.helpers.peers import CHUNK_BYTES, dial
+from floodway.app.function import FunctionHandler
+from floodway.app.message import Request
+from floodway.config import ApplicationOptions
+from tests.helpers.peers import dial
+from tests.helpers.waiting import PATIENCE_SECONDS
+
+BODILESS = (204, 304)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@contextlib.contextmanager
+def serving(
+    function: Callable[[Request], object],
+    address: str = "tcp://127.0.0.1:0",
+    server_header: str | None = "floodway",
+    **options: Any,  # Any: each of Engine's options has a type of its own
+) -> Iterator[floodway.Engine]:
+    """An engine that serves a plain function."""
+    handler = FunctionHandler(function, ApplicationOptions(server_header=server_header))
+    with floodway.Engine(handler, address, **options) as engine:
+        yield engine
+
+
+def get(path: str = "/", *headers: str, method: str = "GET", version: str = "1.1") -> bytes:
+    """A request without a body."""
+    lines = [f"{method} {path} HTTP/{version}", "Host: here", *headers, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+def post(body: bytes, *headers: str, path: str = "/") -> bytes:
+    """A request whose body is all there."""
+    return get(path, f"Content-Length: {len(body)}", *headers, method="POST") + body
+
+
+def chunked(*pieces: bytes, path: str = "/") -> bytes:
+    """A request whose body comes in these chunks."""
+    body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+    return get(path, "Transfer-Encoding: chunked", method="POST") + body + b"0\r\n\r\n"
+
+
+@dataclass(frozen=True)
 class Answer:
-    """One answer. Names of headers are in lower case; a header that comes twice has its values joined by ", "."""
+    """An answer. `complete` False: the connection ended, in order, before its end."""
 
     status: int
-    headers: dict[str, str]
+    headers: list[tuple[str, str]]
     body: bytes
+    complete: bool = True
+
+    def __getitem__(self, name: str) -> str:
+        """The value of the only header of this name, which is given in lower case."""
+        values = [value for known, value in self.headers if known.lower() == name]
+        assert len(values) == 1, f"{name} came {len(values)} times: {self.headers}"
+        return values[0]
+
+    def __contains__(self, name: str) -> bool:
+        return any(known.lower() == name for known, _ in self.headers)
+
+    @property
+    def closes(self) -> bool:
+        """Whether it says that the connection ends."""
+        return ("connection", "close") in self.headers
 
 
 class Client:
-    """One connection. Every wait ends with TimeoutError after the peers' patience."""
+    """One connection. Closed at the end of the block."""
 
-    def __init__(self, engine: floodway.Engine, index: int = 0, *, receive_buffer: int | None = None) -> None:
-        self.socket = dial(engine, index, receive_buffer=receive_buffer)
-        self._input = bytearray()
+    def __init__(self, peer: socket.socket) -> None:
+        self.socket = peer
+        self.socket.settimeout(PATIENCE_SECONDS)
+        self._received = bytearray()
+
+    @classmethod
+    def of(cls, engine: floodway.Engine, *, receive_buffer: int | None = None) -> Self:
+        """A client of an engine of this process."""
+        return cls(dial(engine, receive_buffer=receive_buffer))
+
+    @classmethod
+    def at(cls, port: int) -> Self:
+        """A client of whoever listens on this local port."""
+        return cls(socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS))
 
     def __enter__(self) -> Self:
         return self
@@ -34,89 +102,102 @@ class Client:
         self.socket.close()
 
     def send(self, data: bytes) -> None:
-        """Send raw bytes."""
+        """Send all of it."""
         self.socket.sendall(data)
 
-    def ask(self, target: str = "/", *, method: str = "GET", headers: str = "", body: bytes = b"") -> Answer:
-        """Send a request and read its answer. `headers`: whole lines, each ended by CR LF."""
-        self.send(request(target, method=method, headers=headers, body=body))
-        return self.read(method=method)
+    def ask(self, request: bytes) -> Answer:
+        """Send a request and read its answer."""
+        self.send(request)
+        return self.answer(request.split(b" ", 1)[0].decode())
 
-    def read(self, *, method: str = "GET") -> Answer:
-        """The next answer, whole; interim ones are left out. `method`: of its request."""
-        while True:
-            status, headers = self.read_head()
-            if status >= 200:
-                break
-        if method == "HEAD" or status in (204, 304):
-            body = b""
-        elif headers.get("transfer-encoding") == "chunked":
-            body = b"".join(self.chunks())
-        elif "content-length" in headers:
-            body = self.take(int(headers["content-length"]))
-        else:
-            body = self.rest()
-        return Answer(status=status, headers=headers, body=body)
+    def answer(self, method: str = "GET") -> Answer:
+        """Read the answer to a request with this method. An answer of the kind 1xx is one of its own."""
+        status, headers = self.head()
+        fields = {name.lower(): value for name, value in headers}
+        if method == "HEAD" or status in BODILESS or status < 200:
+            return Answer(status, headers, b"")
+        if fields.get("transfer-encoding") == "chunked":
+            return Answer(status, headers, *self._chunks())
+        if "content-length" in fields:
+            length = int(fields["content-length"])
+            body = self._take(length)
+            return Answer(status, headers, body, complete=len(body) == length)
+        return Answer(status, headers, self.rest())
 
-    def read_head(self) -> tuple[int, dict[str, str]]:
-        """Status and headers of what comes next."""
-        first, *lines = self.until(b"\r\n\r\n")[:-4].decode("latin-1").split("\r\n")
-        headers: dict[str, str] = {}
-        for line in lines:
-            name, _, value = line.partition(":")
-            name, value = name.lower(), value.strip()
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        return int(first.split(" ", 2)[1]), headers
+    def head(self) -> tuple[int, list[tuple[str, str]]]:
+        """Read status and headers, names as they were sent. EOFError if the connection has ended in order."""
+        line = self._line()
+        if not line:
+            raise EOFError("the connection ended instead of an answer")
+        version, status, _ = line.decode("latin-1").split(" ", 2)
+        assert version == "HTTP/1.1"
+        headers = []
+        while line := self._line():
+            name, value = line.decode("latin-1").split(": ", 1)
+            headers.append((name, value))
+        return int(status), headers
 
-    def chunks(self) -> list[bytes]:
-        """The chunks up to the last one."""
-        found = []
-        while chunk := self.chunk():
-            found.append(chunk)
-        return found
-
-    def chunk(self) -> bytes:
-        """One chunk; empty at the last one."""
-        size = int(self.until(b"\r\n"), 16)
-        content = self.take(size)
-        assert self.take(2) == b"\r\n"
-        return content
-
-    def take(self, count: int) -> bytes:
-        """So many bytes."""
-        while len(self._input) < count:
-            self._more()
-        taken = bytes(self._input[:count])
-        del self._input[:count]
-        return taken
-
-    def until(self, end: bytes) -> bytes:
-        """The bytes up to and with `end`."""
-        while (at := self._input.find(end)) < 0:
-            self._more()
-        return self.take(at + len(end))
+    def piece(self) -> bytes:
+        """Read the next chunk of a body; empty at its end."""
+        length = int(self._line(), 16)
+        piece = self._take(length)
+        assert self._take(2) == b"\r\n"
+        return piece
 
     def rest(self) -> bytes:
-        """Everything up to the server's FIN. Raises ConnectionResetError for a reset."""
+        """Read everything up to the end of the connection. Raises ConnectionResetError for an end out of order."""
+        while self._receive():
+            pass
+        rest = bytes(self._received)
+        self._received.clear()
+        return rest
+
+    def read_on(self) -> None:
+        """Read, and keep nothing, until the connection ends. Raises ConnectionResetError for an end out of order."""
+        while self.socket.recv(1 << 20):
+            pass
+
+    def send_on(self, piece: bytes, most: int) -> int:
+        """Send a piece again and again, up to `most` bytes or an error. Returns how many bytes went."""
+        sent = 0
         try:
-            while True:
-                self._more()
-        except EOFError:
-            return self.take(len(self._input))
+            while sent < most:
+                sent += self.socket.send(piece)
+        except OSError:
+            pass
+        return sent
 
-    def finish(self) -> None:
-        """Send FIN and go on reading."""
-        self.socket.shutdown(socket.SHUT_WR)
+    def is_closed(self) -> bool:
+        """Wait for what comes next; whether it is the end, in order."""
+        return not self._received and not self._receive()
 
-    def _more(self) -> None:
-        data = self.socket.recv(CHUNK_BYTES)
-        if not data:
-            raise EOFError(f"the server has closed; so far: {bytes(self._input[:200])!r}")
-        self._input += data
+    def _chunks(self) -> tuple[bytes, bool]:
+        pieces = []
+        while line := self._line():
+            if piece := self._take(int(line, 16)):
+                pieces.append(piece)
+            is_last = self._line() == b"" and not piece
+            if is_last:
+                return b"".join(pieces), True
+        return b"".join(pieces), False
 
+    def _line(self) -> bytes:
+        while (end := self._received.find(b"\n")) < 0:
+            if not self._receive():
+                break
+        line = bytes(self._received[: end + 1])
+        del self._received[: end + 1]
+        assert not line or line.endswith(b"\r\n"), line
+        return line[:-2]
 
-def request(target: str = "/", *, method: str = "GET", headers: str = "", body: bytes = b"") -> bytes:
-    """A request of HTTP/1.1. Its length is given if there is a body, unless `headers` frame it."""
-    framed = "transfer-encoding" in headers.lower() or "content-length" in headers.lower()
-    length = f"content-length: {len(body)}\r\n" if body and not framed else ""
-    return f"{method} {target} HTTP/1.1\r\nhost: test\r\n{length}{headers}\r\n".encode("latin-1") + body
+    def _take(self, count: int) -> bytes:
+        while len(self._received) < count and self._receive():
+            pass
+        taken = bytes(self._received[:count])
+        del self._received[:count]
+        return taken
+
+    def _receive(self) -> bool:
+        data = self.socket.recv(1 << 18)
+        self._received += data
+        return bool(data)

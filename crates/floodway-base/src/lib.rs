@@ -13,7 +13,7 @@
 //! | [`Session`] | TLS | ciphertext in, plaintext out, no I/O |
 //! | [`TimerWheel`] | `floodway.conn.timers` (`Timer`) | ticks of 10 ms; never early |
 //! | [`Inbox`] | `Reactor.call_soon` and every call from a foreign thread | one wake-up per sleep |
-//! | [`SlotTable`], [`Token`], [`Slab`] | `Connection.id` | a slot's number with its generation |
+//! | [`SlotTable`], [`Token`], [`Slab`], [`OnceTable`] | `Connection.id` | a slot's number with its generation |
 //! | [`OwnerCell`] | the state of a `Reactor` | one thread owns it, the others get nothing |
 //! | [`limits`] | `floodway.limits` | ceilings; the defaults are Python's |
 //!
@@ -36,6 +36,7 @@ mod block;
 mod codec;
 mod inbox;
 mod link_buffer;
+mod once_table;
 mod owner_cell;
 mod pool;
 mod protocol;
@@ -51,6 +52,7 @@ pub use block::{Block, BlockMut, Slice};
 pub use codec::{Codec, EncodeError, Envelope, FrameTooLong, Step, Suffix};
 pub use inbox::{Drain, Inbox, Wake};
 pub use link_buffer::{LinkBuffer, Reservation};
+pub use once_table::OnceTable;
 pub use owner_cell::{AlreadyOwned, OwnerCell, OwnerRef};
 pub use pool::BlockPool;
 pub use protocol::{Progress, Protocol, Received, Refusal};

@@ -34,8 +34,7 @@ pub const BLOCK_CLASS_BYTES: [usize; 3] = [4_096, 16_384, 65_536];
 /// Idle blocks a pool keeps unless told otherwise, in bytes.
 pub const POOL_IDLE_BYTES: usize = 4 << 20;
 
-/// Most slots one table hands out; the table's index of chunks is sized by it (16 bytes for every
-/// 1,024).
+/// Most slots one table hands out; the table's index is sized by it (16 bytes for every 65,536).
 pub const MAX_SLOTS: usize = 4 << 20;
 
 /// The largest pooled block.

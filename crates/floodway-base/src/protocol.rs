@@ -48,6 +48,12 @@ pub trait Protocol: Send + fmt::Debug + Sized + 'static {
 
     /// Whether the state is as new, and can be dropped.
     fn is_at_rest(&self) -> bool;
+
+    /// Whether a message begins an exchange. Those that do not belong to the one before.
+    fn begins(message: &Self::Message) -> bool;
+
+    /// Too much is going on for the exchange that has just begun. The connection ends.
+    fn overloaded(&mut self) -> Refusal;
 }
 
 /// What [`Protocol::receive`] found.

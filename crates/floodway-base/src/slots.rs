@@ -19,16 +19,17 @@
 //! slots in use stay warm and together.
 //!
 //! # Cost
-//! 40 bytes a slot; chunks of 1,024 and an index of 64 KiB a table. One short lock for `reserve` and
+//! 40 bytes a slot; chunks of 1,024, and an index of 1 KiB and another for every 65,536 slots. One short lock for `reserve` and
 //! `release`, none for anything else.
 
-use std::sync::OnceLock;
-
 use crate::limits::MAX_SLOTS;
+use crate::once_table::OnceTable;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock};
 
 const CHUNK_SLOTS: usize = 1_024;
 const CHUNKS: usize = MAX_SLOTS / CHUNK_SLOTS;
+/// Chunks whose places in the index are made together.
+const GROUP_CHUNKS: usize = 64;
 
 /// The end of the list of free slots.
 const END: u32 = u32::MAX;
@@ -107,7 +108,7 @@ impl SharedSlot {
 pub struct SlotTable {
     /// Set once each, in order, and never moved: a reference to a slot is good for the table's
     /// life.
-    chunks: Box<[OnceLock<Box<Chunk>>]>,
+    chunks: OnceTable<Box<Chunk>, GROUP_CHUNKS>,
     free: Mutex<FreeList>,
     made: AtomicU32,
 }
@@ -122,7 +123,7 @@ impl SlotTable {
     /// A table without slots.
     pub fn new() -> Self {
         Self {
-            chunks: (0..CHUNKS).map(|_| OnceLock::new()).collect(),
+            chunks: OnceTable::new(CHUNKS),
             free: Mutex::new(FreeList { first: END }),
             made: AtomicU32::new(0),
         }
@@ -295,14 +296,13 @@ impl SlotTable {
     fn make_slot(&self) -> Option<u32> {
         let slot = self.made.load(Ordering::Relaxed);
         self.chunks
-            .get(slot as usize / CHUNK_SLOTS)?
-            .get_or_init(boxed_chunk);
+            .get_or_init(slot as usize / CHUNK_SLOTS, boxed_chunk)?;
         self.made.store(slot + 1, Ordering::Release);
         Some(slot)
     }
 
     fn get(&self, slot: u32) -> Option<&SharedSlot> {
-        let chunk = self.chunks.get(slot as usize / CHUNK_SLOTS)?.get()?;
+        let chunk = self.chunks.get(slot as usize / CHUNK_SLOTS)?;
         Some(&chunk[slot as usize % CHUNK_SLOTS])
     }
 }

@@ -32,7 +32,7 @@ pub enum Event<'a, H: Host> {
     },
     /// Log this.
     Notice(Notice),
-    /// A descriptor that is not the reactor's is ready.
+    /// What was found of a descriptor that is not the reactor's.
     Foreign(ForeignReady),
     /// A connection is open.
     Open {
@@ -240,6 +240,10 @@ impl<H: Host> Reactor<H> {
                 self.refuse(index, &refusal);
                 (Next::Nothing, false)
             }
+            Looked::Frame if route.outlet.is_some() => {
+                self.found(index);
+                (Next::Nothing, false)
+            }
             Looked::Frame => {
                 active.busy = waits;
                 let next = take_frame(active);
@@ -267,6 +271,26 @@ impl<H: Host> Reactor<H> {
         }
         self.connections_left = 0;
     }
+}
+
+/// Takes the protocol's message that was found out of the input, with a copy of the bytes that belong to it.
+pub(crate) fn take_message<H: Host>(
+    active: &mut Active<H>,
+    area: &[u8],
+) -> Option<(MessageOf<H>, Vec<u8>)> {
+    let Next::Frame {
+        range,
+        own,
+        message,
+    } = take_frame(active)
+    else {
+        return None;
+    };
+    let payload = match &active.input {
+        Input::Own { block, .. } if own => block.filled()[range].to_vec(),
+        _ => area[range].to_vec(),
+    };
+    Some((message?, payload))
 }
 
 /// Takes the frame that was found out of the input.

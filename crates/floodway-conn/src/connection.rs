@@ -10,6 +10,7 @@ use floodway_base::{BlockMut, BlockPool, LinkBuffer, Protocol, TimerId};
 use floodway_sys::SocketAddress;
 
 use crate::driver::Interest;
+use crate::hand_off::LineEnd;
 use crate::message::Host;
 use crate::output::OutQueue;
 use crate::reason::CloseReason;
@@ -230,6 +231,8 @@ pub(crate) struct Found {
 pub(crate) struct Conversation<P: Protocol> {
     pub state: P,
     pub message: Option<P::Message>,
+    /// To the thread that has the exchange, where messages are handed off.
+    pub line: Option<LineEnd<P::Message>>,
 }
 
 /// Events of a connection, apart from input, that Python has not seen yet.
@@ -450,6 +453,17 @@ mod tests {
 
         fn is_at_rest(&self) -> bool {
             true
+        }
+
+        fn begins((): &()) -> bool {
+            true
+        }
+
+        fn overloaded(&mut self) -> Refusal {
+            Refusal {
+                farewell: Vec::new(),
+                reason: "overloaded",
+            }
         }
     }
 

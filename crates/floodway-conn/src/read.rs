@@ -67,7 +67,7 @@ impl<H: Host> Reactor<H> {
         let area = self.driver.area();
         match look_at(index, slot, active, &self.shared, area, self.now) {
             Looked::Nothing => {}
-            Looked::Frame => slot.make_ready(index, &mut self.ready),
+            Looked::Frame => self.found(index),
             Looked::TooLong(error) => self.begin_close(index, CloseReason::FrameTooLong(error)),
             Looked::Refused(refusal) => self.refuse(index, &refusal),
         }
@@ -179,7 +179,7 @@ impl<H: Host> Reactor<H> {
         let area = self.driver.area();
         match look_at(index, slot, active, &self.shared, area, self.now) {
             Looked::Nothing => {}
-            Looked::Frame => slot.make_ready(index, &mut self.ready),
+            Looked::Frame => self.found(index),
             Looked::TooLong(error) => self.begin_close(index, CloseReason::FrameTooLong(error)),
             Looked::Refused(refusal) => self.refuse(index, &refusal),
         }
@@ -389,6 +389,9 @@ impl<H: Host> Reactor<H> {
         let Some((slot, active)) = self.connections.busy(index) else {
             return;
         };
+        if let Some(line) = active.conversation.as_ref().and_then(|it| it.line.as_ref()) {
+            return line.tell_room();
+        }
         if slot.state == State::Open && self.shared.route(slot.route).wanted.writable {
             active.pending.set(Pending::WRITABLE);
             self.make_ready(index);
@@ -505,6 +508,7 @@ fn converse<H: Host>(
         Box::new(Conversation {
             state: H::Protocol::new(config, since),
             message: None,
+            line: None,
         })
     });
     let ended = slot.marks.has(Marks::PEER_FINISHED);

@@ -152,6 +152,12 @@ impl<H: Host> Reactor<H> {
         if matches!(configured.framing, Framing::Buffered) {
             all.set(Marks::BUFFERED);
         }
+        if configured.protocol.is_some() {
+            configured.local.get_or_init(|| {
+                let unknown = SocketAddress::Unix(floodway_sys::UnixName::Unnamed);
+                socket::local_address(socket.as_fd()).unwrap_or(unknown)
+            });
+        }
         let sessions = configured.sessions.clone();
         let tell = configured.wanted.open;
         let idle = configured.idle_timeout.is_some() || configured.silence_timeout.is_some();

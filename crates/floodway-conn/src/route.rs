@@ -1,9 +1,12 @@
 //! What the connections of one listener or connector have in common.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use floodway_base::{Codec, Protocol, Sessions};
+use floodway_sys::SocketAddress;
+
+use crate::hand_off::Outlet;
 
 /// How input is shaped before a handler sees it.
 #[derive(Clone, Debug)]
@@ -44,6 +47,9 @@ pub struct Wanted {
 /// The configuration of a listener's or connector's connections. Immutable once connections exist.
 #[derive(Debug)]
 pub struct Route<P: Protocol> {
+    /// With a protocol: our address of the first connection, once there was one. All of a listener have the same, but for
+    /// the host of one that listens on every address.
+    pub local: OnceLock<SocketAddress>,
     /// Events that Python wants.
     pub wanted: Wanted,
     /// What encrypts; None: nothing does.
@@ -54,6 +60,8 @@ pub struct Route<P: Protocol> {
     pub framing: Framing,
     /// What is spoken, where `framing` says so.
     pub protocol: Option<Arc<P::Config>>,
+    /// Who gets the protocol's messages; None: the reactor's own thread, by its batches.
+    pub outlet: Option<Outlet<P::Message>>,
     /// With a protocol: ends a connection that has not sent its first byte by then.
     pub silence_timeout: Option<Duration>,
     /// Bytes of undelivered input.

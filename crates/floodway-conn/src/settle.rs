@@ -13,7 +13,7 @@ use crate::driver::Interest;
 use crate::message::Host;
 use crate::reactor::{Owner, Reactor};
 use crate::reason::CloseReason;
-use crate::shared::{Admitted, IdleOverride, control};
+use crate::shared::{Admitted, IdleOverride, Shared, control};
 use crate::transport::Transport;
 
 /// How long, and for how many bytes, a closed connection discards input while it waits for the peer's FIN: closing
@@ -101,8 +101,21 @@ impl<H: Host> Reactor<H> {
         let Some((slot, active)) = self.connections.parts(index) else {
             return true;
         };
-        let waits_for_timer =
-            slot.timer.is_none() && self.shared.route(slot.route).idle_timeout.is_some();
+        let route = self.shared.route(slot.route);
+        let silence = route.silence_timeout.filter(|_| route.protocol.is_some());
+        let waits_for_timer = match slot.timer {
+            None => {
+                route.idle_timeout.is_some() || silence.is_some() && is_silent(&self.shared, index)
+            }
+            // One that was armed for a longer silence may come too late.
+            Some(timer) => route.idle_timeout.is_some_and(|idle| {
+                silence.is_some_and(|silence| idle < silence)
+                    && is_before(
+                        slot.progress.wrapping_add(ticks(idle)),
+                        self.wheel.deadline(timer),
+                    )
+            }),
+        };
         if draining
             || waits_for_timer
             || slot.state != State::Open
@@ -189,7 +202,7 @@ impl<H: Host> Reactor<H> {
         if let Some(drain) = self.draining
             && quiet
         {
-            let may_be_asked = self.is_silent(index) || speaks;
+            let may_be_asked = is_silent(&self.shared, index) || speaks;
             let may_wait = may_be_asked && is_before(self.now, drain.spare_silent_until);
             if !may_wait && !holds_half_a_frame {
                 self.shared.finish(token);
@@ -348,7 +361,7 @@ impl<H: Host> Reactor<H> {
         match own {
             IdleOverride::None => {
                 let route = self.shared.route(route);
-                let timeout = if route.protocol.is_some() && self.is_silent(index) {
+                let timeout = if route.protocol.is_some() && is_silent(&self.shared, index) {
                     route.silence_timeout
                 } else {
                     route.idle_timeout
@@ -358,12 +371,6 @@ impl<H: Host> Reactor<H> {
             IdleOverride::Never => None,
             IdleOverride::Ticks(ticks) => Some(ticks),
         }
-    }
-
-    /// Whether a connection has never sent a byte.
-    fn is_silent(&self, index: u32) -> bool {
-        let shared = self.shared.slots.shared(index);
-        shared.bytes_in.load(std::sync::atomic::Ordering::Relaxed) == 0
     }
 
     /// The tick at which a connection's state has to be looked at even if nothing happens.
@@ -641,6 +648,12 @@ impl<H: Host> Reactor<H> {
             self.fail(index, CloseReason::ServerStopping);
         }
     }
+}
+
+/// Whether a connection has never sent a byte.
+fn is_silent<H: Host>(shared: &Shared<H>, index: u32) -> bool {
+    let shared = shared.slots.shared(index);
+    shared.bytes_in.load(std::sync::atomic::Ordering::Relaxed) == 0
 }
 
 pub(crate) fn seconds(ticks: u32) -> f64 {

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use floodway_base::{Inbox, SlotTable, Token};
+use floodway_base::{Inbox, OnceTable, SlotTable, Token};
 use floodway_sys::{SocketAddress, UnixName};
 
 use crate::admission::Paused;
@@ -84,7 +84,7 @@ pub struct Shared<H: Host> {
     pub inbox: Inbox<Message<H>, InboxWaker>,
     /// What was counted.
     pub stats: Stats,
-    routes: Box<[OnceLock<Route<H::Protocol>>]>,
+    routes: OnceTable<Route<H::Protocol>, 16>,
     route_count: AtomicUsize,
     overrides: Mutex<HashMap<u32, Override>>,
     peers: Mutex<PeerTable>,
@@ -115,7 +115,7 @@ impl<H: Host> Shared<H> {
             slots: SlotTable::new(),
             inbox: Inbox::new(waker),
             stats: Stats::default(),
-            routes: (0..MAX_ROUTES).map(|_| OnceLock::new()).collect(),
+            routes: OnceTable::new(MAX_ROUTES),
             route_count: AtomicUsize::new(0),
             overrides: Mutex::default(),
             peers: Mutex::default(),
@@ -133,7 +133,7 @@ impl<H: Host> Shared<H> {
     /// Adds a route. None: there are `MAX_ROUTES` already.
     pub fn add_route(&self, route: Route<H::Protocol>) -> Option<u16> {
         let number = self.route_count.fetch_add(1, Ordering::Relaxed);
-        self.routes.get(number)?.set(route).ok()?;
+        self.routes.set(number, route).ok()?;
         u16::try_from(number).ok()
     }
 
@@ -142,16 +142,14 @@ impl<H: Host> Shared<H> {
     /// # Panics
     /// When there is none.
     pub fn route(&self, number: u16) -> &Route<H::Protocol> {
-        self.routes[usize::from(number)]
-            .get()
+        self.routes
+            .get(usize::from(number))
             .expect("route numbers come from add_route")
     }
 
     /// Whether a route with this number exists.
     pub fn has_route(&self, number: u16) -> bool {
-        self.routes
-            .get(usize::from(number))
-            .is_some_and(|route| route.get().is_some())
+        self.routes.get(usize::from(number)).is_some()
     }
 
     /// Makes a token for a connection that `Message::Connect` will open. None: no slots are left.

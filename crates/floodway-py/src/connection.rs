@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use floodway_app::http1::Command;
+use floodway_app::http1::{Command, Http1};
 use floodway_base::{Token, limits};
 use floodway_conn::{
     Admitted, CloseReason, Closed, Framing as NativeFraming, Message, Outgoing, OutputPolicy,
-    State, ticks,
+    Route, State, ticks,
 };
 use floodway_sys::SocketAddress;
 use pyo3::buffer::PyBuffer;
@@ -223,7 +223,7 @@ impl Connection {
             Some(mut core) => core.write_pieces(self.token, pieces),
             None => reactor.post(Message::Write(self.token, pieces)),
         }
-        Ok(reactor.shared.pending(self.token) <= self.high_water())
+        Ok(self.has_room())
     }
 
     /// Tells the protocol what the application says.
@@ -241,9 +241,24 @@ impl Connection {
         shared.route_of(self.token).sessions.is_some()
     }
 
+    /// What it has in common with the other connections of its listener.
+    pub(crate) fn route(&self) -> &Route<Http1> {
+        self.reactor.get().shared.route_of(self.token)
+    }
+
+    /// The peer's address, while the slot is this connection's.
+    pub(crate) fn peer_address(&self) -> SocketAddress {
+        self.reactor.get().shared.snapshot(self.token).peer
+    }
+
     /// Whether the engine is stopping: an answer is the last one.
     pub(crate) fn is_stopping(&self) -> bool {
         self.reactor.get().shared.is_draining()
+    }
+
+    /// Whether no more than `high_water` bytes are pending.
+    pub(crate) fn has_room(&self) -> bool {
+        self.reactor.get().shared.pending(self.token) <= self.high_water()
     }
 
     fn high_water(&self) -> u32 {

@@ -7,15 +7,20 @@ use floodway_conn::Framing as Native;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::intake::{Desk, Intake};
+use crate::request_queue::RequestQueue;
+
 /// A framing in its native form. `max_bytes` bounds one frame without its prefix or terminator.
 #[pyclass(frozen, module = "floodway._core")]
 pub(crate) struct Framing(pub(crate) Native, pub(crate) Option<Http>);
 
 /// What a listener's HTTP has that is no limit.
-#[derive(Clone, Debug)]
 pub(crate) struct Http {
     pub whole_bodies: bool,
     pub server: Option<Vec<u8>>,
+    /// Who gets the requests, if not the reactor's handler.
+    pub queue: Option<Py<RequestQueue>>,
+    pub intake: Option<Arc<Desk>>,
 }
 
 fn codec<C: floodway_base::Codec + 'static, E: ToString>(made: Result<C, E>) -> PyResult<Framing> {
@@ -81,15 +86,23 @@ impl Framing {
     }
 
     /// HTTP/1.1 requests. `whole_bodies`: each comes with its body; else as soon as its head is there. `server`: the value
-    /// of the Server header; None: none.
+    /// of the Server header; None: none. `queue`: who gets them; None: the handler. `intake`: what happens to them around the
+    /// application; None: nothing.
     #[staticmethod]
-    #[pyo3(signature = (*, whole_bodies, server))]
-    fn http1(whole_bodies: bool, server: Option<Vec<u8>>) -> Self {
+    #[pyo3(signature = (*, whole_bodies, server, queue = None, intake = None))]
+    fn http1(
+        whole_bodies: bool,
+        server: Option<Vec<u8>>,
+        queue: Option<Py<RequestQueue>>,
+        intake: Option<&Intake>,
+    ) -> Self {
         Self(
             Native::Protocol,
             Some(Http {
                 whole_bodies,
                 server,
+                queue,
+                intake: intake.map(|intake| intake.0.clone()),
             }),
         )
     }

@@ -23,11 +23,15 @@ mod batch;
 mod cell;
 mod clock;
 mod connection;
+mod environ;
 mod errors;
 mod framing;
 mod gate;
 mod headers;
 mod host;
+#[allow(unsafe_code, reason = "the count in front of an object")]
+mod immortal;
+mod intake;
 #[allow(unsafe_code, reason = "the buffer protocol")]
 mod link_buffer;
 mod load;
@@ -42,12 +46,14 @@ mod probe;
 #[allow(unsafe_code, reason = "a descriptor that Python lends for one call")]
 mod reactor;
 mod request;
+mod request_queue;
 #[allow(unsafe_code, reason = "a descriptor that Python lends for one call")]
 mod seats;
 mod stats;
 mod timer;
 #[allow(unsafe_code, reason = "the buffer protocol")]
 mod view;
+mod wsgi;
 
 use floodway_base::limits;
 use pyo3::prelude::*;
@@ -78,18 +84,22 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<batch::Batch>()?;
     module.add_class::<clock::FakeClock>()?;
     module.add_class::<connection::Connection>()?;
+    module.add_class::<environ::EnvironBuilder>()?;
     module.add_class::<framing::Framing>()?;
     module.add_class::<headers::Headers>()?;
+    module.add_class::<intake::Intake>()?;
     module.add_class::<link_buffer::LinkBuffer>()?;
     module.add_class::<newcomer::Newcomer>()?;
     module.add_class::<reactor::Reactor>()?;
     module.add_class::<request::Request>()?;
+    module.add_class::<request_queue::RequestQueue>()?;
     module.add_class::<seats::HandOver>()?;
     module.add_class::<seats::Seats>()?;
     module.add_class::<timer::Timer>()?;
     module.add_class::<view::View>()?;
     module.add_class::<view::WritableView>()?;
     module.add_function(wrap_pyfunction!(connection::write_many, module)?)?;
+    module.add_function(wrap_pyfunction!(immortal::immortalize, module)?)?;
     module.add_function(wrap_pyfunction!(load::load, module)?)?;
     module.add_function(wrap_pyfunction!(probe::probe, module)?)?;
     Ok(())

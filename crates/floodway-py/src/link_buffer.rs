@@ -38,6 +38,13 @@ thread_local! {
     static POOL: BlockPool = BlockPool::new(THREAD_IDLE_BYTES);
 }
 
+/// Where this thread's own blocks come from.
+pub(crate) fn thread_pool() -> BlockPool {
+    // A thread that is ending has no pool any more; a buffer that some finaliser makes then does without.
+    POOL.try_with(BlockPool::clone)
+        .unwrap_or_else(|_| BlockPool::new(0))
+}
+
 /// A queue of bytes made of shared blocks: take from the front, add at the end, copy only when you ask for `bytes`.
 ///
 /// `LinkBuffer(data)` starts with a copy of data, any object with the buffer protocol. A handler with
@@ -112,11 +119,7 @@ impl LinkBuffer {
     #[new]
     #[pyo3(signature = (data = Input::Bytes(b""), /), text_signature = "(data=b'', /)")]
     fn new(data: Input<'_, '_>) -> Self {
-        // A thread that is ending has no pool any more; a buffer that some finaliser makes then does without.
-        let pool = POOL
-            .try_with(BlockPool::clone)
-            .unwrap_or_else(|_| BlockPool::new(0));
-        let mut chain = Chain::new(pool);
+        let mut chain = Chain::new(thread_pool());
         data.write_to(&mut chain);
         Self::from(chain)
     }

@@ -1,10 +1,10 @@
 //! Reads limits and options from Python objects by their attributes' names.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use floodway_app::http1::{Config, Http1};
-use floodway_conn::{OutputPolicy, ReactorLimits, Route, Wanted, ticks};
+use floodway_app::http1::{Config, Http1, Message};
+use floodway_conn::{Outlet, OutputPolicy, ReactorLimits, Route, Wanted, ticks};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -53,6 +53,7 @@ pub(crate) fn reactor_limits(limits: &Bound<'_, PyAny>) -> PyResult<ReactorLimit
 }
 
 /// What a listener's or connector's connections have in common.
+#[allow(clippy::too_many_arguments, reason = "what `add_route` is given")]
 pub(crate) fn route(
     interest: u32,
     framing: &Framing,
@@ -60,6 +61,7 @@ pub(crate) fn route(
     keepalive: Option<f64>,
     nodelay: bool,
     serialized: bool,
+    outlet: Option<Outlet<Message>>,
 ) -> PyResult<Route<Http1>> {
     let wants = |event: u32| interest & 1 << event != 0;
     let policy: String = attribute(limits, "output_policy")?;
@@ -83,9 +85,10 @@ pub(crate) fn route(
         None => "idle_timeout",
     };
     Ok(Route {
+        local: OnceLock::new(),
         wanted: Wanted {
             open: wants(ROUTE_OPEN),
-            data: wants(ROUTE_DATA),
+            data: wants(ROUTE_DATA) || outlet.is_some(),
             writable: wants(ROUTE_WRITABLE),
             close: wants(ROUTE_CLOSE),
         },
@@ -94,6 +97,7 @@ pub(crate) fn route(
             .unwrap_or(Duration::MAX),
         framing: framing.0.clone(),
         protocol,
+        outlet,
         silence_timeout: duration("head_timeout", attribute(limits, "head_timeout")?)?,
         max_input: attribute(limits, "max_input")?,
         high_water: attribute(limits, "high_water")?,

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use floodway_base::{OwnerCell, OwnerRef, Token, limits};
@@ -25,6 +25,7 @@ use crate::clock::FakeClock;
 use crate::connection::Connection;
 use crate::framing::Framing;
 use crate::host::{PyCall, PyHost};
+use crate::intake::Desk;
 use crate::newcomer::Newcomer;
 use crate::options::{self, ROUTE_EVENTS};
 use crate::timer::Timer;
@@ -48,6 +49,8 @@ pub(crate) struct Reactor {
     objects: Mutex<Vec<Option<Py<Connection>>>>,
     /// Why connections were ended by Python, until `on_close` gets it.
     failures: Mutex<HashMap<u64, Py<PyAny>>>,
+    /// What happens to the requests of each route around the application.
+    intakes: Box<[OnceLock<Arc<Desk>>]>,
 }
 
 /// How long another thread waits for a reactor's answer.
@@ -168,6 +171,11 @@ impl Reactor {
         failures.remove(&token.to_bits())
     }
 
+    /// What happens to the requests of a route around the application, if anything does.
+    pub(crate) fn intake(&self, route: u16) -> Option<&Arc<Desk>> {
+        self.intakes[usize::from(route)].get()
+    }
+
     /// Asks the owner for our address of a connection, and waits for the answer detached.
     pub(crate) fn ask_local(
         &self,
@@ -241,6 +249,9 @@ impl Reactor {
             pid: std::process::id(),
             objects: Mutex::default(),
             failures: Mutex::default(),
+            intakes: (0..floodway_conn::MAX_ROUTES)
+                .map(|_| OnceLock::new())
+                .collect(),
         })
     }
 
@@ -352,7 +363,7 @@ impl Reactor {
     /// What becomes of the connections of one listener or connector; before they exist. Any thread.
     #[pyo3(signature = (*, interest, framing, limits, keepalive, nodelay, serialized))]
     fn add_route(
-        &self,
+        slf: &Bound<'_, Self>,
         interest: u32,
         framing: &Framing,
         limits: &Bound<'_, PyAny>,
@@ -360,14 +371,25 @@ impl Reactor {
         nodelay: bool,
         serialized: bool,
     ) -> PyResult<u32> {
-        let route = options::route(interest, framing, limits, keepalive, nodelay, serialized)?;
-        self.shared.add_route(route).map(base).ok_or_else(|| {
+        let this = slf.get();
+        let http = framing.1.as_ref();
+        let desk = http.and_then(|http| http.intake.as_ref());
+        let queue = http.and_then(|http| http.queue.as_ref());
+        let outlet = queue.map(|queue| queue.get().outlet_of(slf, desk));
+        let route = options::route(
+            interest, framing, limits, keepalive, nodelay, serialized, outlet,
+        )?;
+        let number = this.shared.add_route(route).ok_or_else(|| {
             PyRuntimeError::new_err(format!(
                 "{} has {} routes, the most it can have; share listeners and connectors",
-                self.name,
+                this.name,
                 floodway_conn::MAX_ROUTES
             ))
-        })
+        })?;
+        if let Some(desk) = desk {
+            this.intakes[usize::from(number)].get_or_init(|| desk.clone());
+        }
+        Ok(base(number))
     }
 
     /// Accept on a socket (the core keeps a duplicate). Owner thread, or any while nobody polls.

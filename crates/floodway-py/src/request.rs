@@ -1,17 +1,25 @@
 //! `Request`: one HTTP request and the way to answer it.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use floodway_app::http1::{self, Command, Date, Exchange, Fault, Head, Version};
-use floodway_conn::{Outgoing, REFERENCE_BYTES};
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use floodway_app::http1::{self, Command, Date, Exchange, Fault, Head, Message, Version};
+use floodway_conn::{Line, Outgoing, REFERENCE_BYTES};
+use floodway_sys::SocketAddress;
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use crate::connection::Connection;
 use crate::headers::Headers;
+use crate::intake::{Desk, Visit};
 use crate::payload::BytesPayload;
+use crate::wsgi::Prepared;
+use crate::{address, errors, gate, link_buffer};
+
+/// What a client is told when too many requests are under way.
+const BUSY: &[u8] = b"Too many requests are under way\n";
 
 thread_local! {
     /// The second that the date was made for, and the date.
@@ -41,14 +49,92 @@ pub(crate) struct Request {
     exchange: Exchange,
     body: Py<PyBytes>,
     more: bool,
+    /// WSGI: what the answer will begin with.
+    prepared: Option<Prepared>,
+    /// Where a thread has it that is not the reactor's.
+    away: Option<Away>,
+    /// With an intake only.
+    visit: Option<Box<Visit>>,
+}
+
+impl Drop for Request {
+    /// An answer that was not completed will never be.
+    fn drop(&mut self) {
+        self.end_visit();
+    }
+}
+
+/// What a thread needs that has a request away from its reactor.
+pub(crate) struct Away {
+    /// What else comes of the request and its connection.
+    pub(crate) line: Arc<Line<Message>>,
+    /// The client, as it was when the request came: the connection may be gone.
+    pub(crate) peer: SocketAddress,
 }
 
 impl Request {
-    pub(crate) fn new(
+    /// Takes a request in. None: there are too many, and this one was answered with 503.
+    pub(crate) fn admit(
         py: Python<'_>,
         connection: Py<Connection>,
         request: http1::Request,
         payload: Py<PyBytes>,
+        away: Option<Away>,
+        desk: Option<&Arc<Desk>>,
+    ) -> PyResult<Option<Self>> {
+        let mut made = Self::new(py, connection, request, payload, away);
+        let Some(desk) = desk else {
+            return Ok(Some(made));
+        };
+        let (visit, has_room) = desk.admit(&made.peer_address(py), &made.head);
+        made.visit = Some(Box::new(visit));
+        if has_room {
+            if let Some(spent) = desk.count() {
+                spent.call0(py)?;
+            }
+            return Ok(Some(made));
+        }
+        let body = PyBytes::new(py, BUSY);
+        let plain = (
+            ("content-type", "text/plain; charset=utf-8"),
+            ("retry-after", "1"),
+        );
+        let headers = plain.into_pyobject(py)?;
+        match made.respond(py, 503, headers.as_any(), body.as_any()) {
+            Err(error) if !error.is_instance_of::<PyOSError>(py) => Err(error),
+            _ => Ok(None), // also where the client has left
+        }
+    }
+
+    fn end_visit(&mut self) {
+        if let Some(visit) = &mut self.visit {
+            visit.end(&self.head);
+        }
+    }
+
+    fn note_start(&mut self, status: u16) {
+        if let Some(visit) = &mut self.visit {
+            visit.started(status);
+        }
+    }
+
+    fn note_sent(&mut self, bytes: usize) {
+        if let Some(visit) = &mut self.visit {
+            visit.sent(bytes);
+        }
+    }
+
+    /// What a trusted proxy says: whether its client speaks TLS.
+    pub(crate) fn told_secure(&self) -> Option<bool> {
+        self.visit.as_ref().and_then(|visit| visit.secure())
+    }
+
+    fn new(
+        py: Python<'_>,
+        connection: Py<Connection>,
+        request: http1::Request,
+        payload: Py<PyBytes>,
+        away: Option<Away>,
     ) -> Self {
         let http1::Request {
             head,
@@ -67,11 +153,34 @@ impl Request {
             exchange,
             body,
             more,
+            prepared: None,
+            away,
+            visit: None,
         }
     }
 
     pub(crate) fn head(&self) -> &Head {
         &self.head
+    }
+
+    pub(crate) fn on<'py>(&self, py: Python<'py>) -> &Bound<'py, Connection> {
+        self.connection.bind(py)
+    }
+
+    /// The client's address: the one that a trusted proxy names, or the peer's.
+    pub(crate) fn peer_address(&self, py: Python<'_>) -> SocketAddress {
+        if let Some(ip) = self.visit.as_ref().and_then(|visit| visit.forwarded()) {
+            return std::net::SocketAddr::new(ip, 0).into();
+        }
+        match &self.away {
+            Some(away) => away.peer.clone(),
+            None => self.connection.bind(py).get().peer_address(),
+        }
+    }
+
+    /// Bytes of the body if all of it came with the request.
+    pub(crate) fn whole_length(&self, py: Python<'_>) -> Option<usize> {
+        (!self.more).then(|| self.body.bind(py).as_bytes().len())
     }
 
     fn begin(
@@ -82,16 +191,16 @@ impl Request {
         headers: &Bound<'_, PyAny>,
         length: Option<u64>,
     ) -> PyResult<()> {
-        if self.connection.bind(py).get().is_stopping() {
-            self.exchange.close();
-        }
+        self.judge_stopping(py);
         let headers = fields(headers)?;
         let pairs = headers
             .iter()
             .map(|(name, value)| (name.as_ref(), value.as_ref()));
         self.exchange
             .start(out, status, None, pairs, length, &date())
-            .map_err(fault)
+            .map_err(fault)?;
+        self.note_start(status);
+        Ok(())
     }
 
     pub(crate) fn more(&self) -> bool {
@@ -135,6 +244,7 @@ impl Request {
             PyBytes::new(py, b"")
         };
         let roomy = self.send(py, out, &body, wrapped.suffix)?;
+        self.note_sent(body.as_bytes().len());
         self.finish(py);
         Ok(roomy)
     }
@@ -167,7 +277,9 @@ impl Request {
             .body(content.as_bytes().len(), more)
             .map_err(fault)?;
         let roomy = if wrapped.send {
-            self.send(py, wrapped.prefix().to_vec(), &content, wrapped.suffix)?
+            let roomy = self.send(py, wrapped.prefix().to_vec(), &content, wrapped.suffix)?;
+            self.note_sent(content.as_bytes().len());
+            roomy
         } else {
             true
         };
@@ -177,9 +289,48 @@ impl Request {
         Ok(roomy)
     }
 
-    fn finish(&self, py: Python<'_>) {
+    fn finish(&mut self, py: Python<'_>) {
         let keep_alive = self.exchange.keep_alive();
         self.tell(py, Command::Finish { keep_alive });
+        self.end_visit();
+    }
+
+    /// Begins the answer that was prepared, unless it has begun.
+    fn begin_prepared(
+        &mut self,
+        py: Python<'_>,
+        out: &mut Vec<u8>,
+        length: Option<u64>,
+    ) -> PyResult<()> {
+        if self.exchange.started() {
+            return Ok(());
+        }
+        self.judge_stopping(py);
+        let Some(prepared) = &self.prepared else {
+            return Err(PyRuntimeError::new_err(
+                "a body came before start_response was called; call it first",
+            ));
+        };
+        self.exchange
+            .start(
+                out,
+                prepared.status,
+                Some(prepared.reason()),
+                prepared.fields(),
+                length,
+                &date(),
+            )
+            .map_err(fault)?;
+        let status = prepared.status;
+        self.note_start(status);
+        Ok(())
+    }
+
+    /// While the engine stops, an answer is the connection's last.
+    fn judge_stopping(&mut self, py: Python<'_>) {
+        if self.connection.bind(py).get().is_stopping() {
+            self.exchange.close();
+        }
     }
 
     fn tell(&self, py: Python<'_>, command: Command) {
@@ -196,6 +347,9 @@ impl Request {
     ) -> PyResult<bool> {
         let connection = self.connection.bind(py).get();
         let content = piece.as_bytes();
+        if self.away.is_some() && content.len() >= REFERENCE_BYTES {
+            return self.send_copies(py, out, content, suffix);
+        }
         if content.len() < REFERENCE_BYTES {
             out.extend_from_slice(content);
             out.extend_from_slice(suffix);
@@ -209,6 +363,50 @@ impl Request {
             pieces.push(Outgoing::Owned(suffix.to_vec()));
         }
         connection.send_owned(py, pieces)
+    }
+
+    /// The same for a thread that is not the reactor's: copies, since the reactor could not drop a reference without
+    /// attaching to the interpreter, and as many at a time as there is room for.
+    fn send_copies(
+        &self,
+        py: Python<'_>,
+        out: Vec<u8>,
+        content: &[u8],
+        suffix: &[u8],
+    ) -> PyResult<bool> {
+        let connection = self.connection.bind(py).get();
+        let mut pieces = vec![Outgoing::Owned(out)];
+        let mut parts = content
+            .chunks(connection.route().high_water as usize)
+            .peekable();
+        while let Some(part) = parts.next() {
+            pieces.push(Outgoing::Buffer(copied(part)));
+            if parts.peek().is_none() {
+                pieces.push(Outgoing::Owned(suffix.to_vec()));
+            }
+            let is_roomy = connection.send_owned(py, std::mem::take(&mut pieces))?;
+            if parts.peek().is_none() {
+                return Ok(is_roomy);
+            }
+            if !is_roomy {
+                self.wait_for_room(py)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Where a thread has the request that may wait: does so, detached, until there is room for more. Raises
+    /// ConnectionClosed if there never will be.
+    fn wait_for_room(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(away) = &self.away else {
+            return Ok(());
+        };
+        let connection = self.connection.bind(py).get();
+        if gate::detached(py, || away.line.wait_for_room(|| connection.has_room())) {
+            Ok(())
+        } else {
+            Err(errors::closed(py, "write"))
+        }
     }
 }
 
@@ -252,20 +450,23 @@ impl Request {
         latin1(py, self.head.query())
     }
 
-    /// "https" where TLS protects the connection, else "http".
+    /// "https" where TLS protects the connection, or a proxy that is trusted says so, else "http".
     #[getter]
     pub(crate) fn scheme<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
-        if self.connection.bind(py).get().is_secure() {
+        if self
+            .told_secure()
+            .unwrap_or_else(|| self.connection.bind(py).get().is_secure())
+        {
             pyo3::intern!(py, "https").clone()
         } else {
             pyo3::intern!(py, "http").clone()
         }
     }
 
-    /// The client's address, as `Connection.peer`.
+    /// The client's address, as `Connection.peer`; behind a proxy that is trusted the one that it names, with port 0.
     #[getter]
-    fn peer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.connection.bind(py).getattr("peer")
+    pub(crate) fn peer(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        address::to_python(py, &self.peer_address(py))
     }
 
     /// The path without the query, percent-encoded as it was sent, such as "/items/a%20b".
@@ -368,6 +569,91 @@ impl Request {
         self.send_piece(py, piece, more)
     }
 
+    /// WSGI: check what `start_response` was given, and keep it for when the answer begins. `again`: it may replace what was
+    /// given before. Raises TypeError, ValueError or RuntimeError for what PEP 3333 forbids.
+    fn _prepare(
+        &mut self,
+        status: &Bound<'_, PyAny>,
+        headers: &Bound<'_, PyAny>,
+        again: bool,
+    ) -> PyResult<()> {
+        if self.exchange.started() || self.prepared.is_some() && !again {
+            return Err(PyRuntimeError::new_err(
+                "start_response was called twice; a second call has to give exc_info, before the body begins",
+            ));
+        }
+        self.prepared = Some(Prepared::new(status, headers)?);
+        Ok(())
+    }
+
+    /// WSGI: send a piece of the body that is not the last, and before the first what was prepared. When more than
+    /// `high_water` bytes are pending: on the reactor's thread returns False, on another waits.
+    fn _put(&mut self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Ok(piece) = piece.cast_exact::<PyBytes>() else {
+            return Err(no_bytes(piece));
+        };
+        let mut out = Vec::new();
+        if !self.exchange.started() {
+            out.reserve(256 + piece.as_bytes().len().min(REFERENCE_BYTES));
+            self.begin_prepared(py, &mut out, None)?;
+            self.tell(py, Command::AnswerStarted);
+        }
+        let wrapped = self
+            .exchange
+            .body(piece.as_bytes().len(), true)
+            .map_err(fault)?;
+        out.extend_from_slice(wrapped.prefix());
+        let nothing = PyBytes::new(py, b"");
+        let piece = if wrapped.send { piece } else { &nothing };
+        let is_roomy = self.send(py, out, piece, wrapped.suffix)?;
+        self.note_sent(piece.as_bytes().len());
+        if is_roomy || self.away.is_none() {
+            return Ok(is_roomy);
+        }
+        self.wait_for_room(py)?;
+        Ok(true)
+    }
+
+    /// WSGI, on a thread that is not the reactor's: wait for more of the body. Returns it, and whether more follows. Raises
+    /// ConnectionClosed if the client leaves before.
+    fn _receive(&mut self, py: Python<'_>) -> PyResult<(Py<PyBytes>, bool)> {
+        self.read(py)?;
+        let message = match &self.away {
+            Some(away) => gate::detached(py, || away.line.next()),
+            None => None,
+        };
+        match message {
+            Some((Message::Body { bytes, more }, payload)) => {
+                let piece = if bytes.is_empty() { payload } else { bytes };
+                Ok((PyBytes::new(py, &piece).unbind(), more))
+            }
+            _ => Err(errors::closed(py, "read")),
+        }
+    }
+
+    /// WSGI: complete the answer: by its last piece or, if none was sent yet, its whole body.
+    fn _complete(&mut self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Ok(body) = body.cast_exact::<PyBytes>() else {
+            return Err(no_bytes(body));
+        };
+        let content = body.as_bytes();
+        let mut out = Vec::new();
+        if !self.exchange.started() {
+            out.reserve(256 + content.len().min(REFERENCE_BYTES));
+            self.begin_prepared(py, &mut out, Some(content.len() as u64))?;
+        }
+        let wrapped = self.exchange.body(content.len(), false).map_err(fault)?;
+        out.extend_from_slice(wrapped.prefix());
+        let nothing = PyBytes::new(py, b"");
+        let piece = if wrapped.send { body } else { &nothing };
+        if !(out.is_empty() && piece.as_bytes().is_empty() && wrapped.suffix.is_empty()) {
+            self.send(py, out, piece, wrapped.suffix)?;
+            self.note_sent(piece.as_bytes().len());
+        }
+        self.finish(py);
+        Ok(())
+    }
+
     fn __repr__(&self) -> String {
         format!(
             "<floodway.Request {} {}>",
@@ -439,33 +725,52 @@ impl<'py> Octets<'py> {
 fn piece<'py>(content: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     match content.cast_exact::<PyBytes>() {
         Ok(bytes) => Ok(bytes.clone()),
-        Err(_) if content.is_instance_of::<PyString>() => Err(PyTypeError::new_err(
-            "a body is made of bytes, not str; encode text with .encode()",
-        )),
-        Err(_) => octets(content).map(|bytes| PyBytes::new(content.py(), &bytes)),
+        Err(_) => buffer(content).map(|bytes| PyBytes::new(content.py(), &bytes)),
     }
 }
 
 /// The bytes of text in latin-1, or of a buffer of bytes.
 fn octets(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     if let Ok(text) = value.cast::<PyString>() {
-        let text = text.to_str()?;
-        return text
-            .chars()
-            .map(|letter| u8::try_from(letter).ok())
-            .collect::<Option<Vec<u8>>>()
-            .ok_or_else(|| {
-                PyValueError::new_err(format!(
-                    "{text:?} has letters that a header cannot carry (beyond latin-1); percent-encode them"
-                ))
-            });
+        let mut octets = Vec::new();
+        octets_of_text(text, &mut octets)?;
+        return Ok(octets);
     }
+    buffer(value)
+}
+
+/// A copy of a buffer of bytes.
+fn buffer(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     match pyo3::buffer::PyBuffer::<u8>::get(value) {
         Ok(buffer) => buffer.to_vec(value.py()),
-        Err(_) => Err(PyTypeError::new_err(format!(
-            "an answer is made of bytes, not {}; encode text with .encode()",
-            value.get_type().name()?
-        ))),
+        Err(_) => Err(no_bytes(value)),
+    }
+}
+
+/// Appends the bytes of text in latin-1.
+pub(crate) fn octets_of_text(text: &Bound<'_, PyString>, octets: &mut Vec<u8>) -> PyResult<()> {
+    let text = text.to_str()?;
+    if text.is_ascii() {
+        octets.extend_from_slice(text.as_bytes());
+        return Ok(());
+    }
+    for letter in text.chars() {
+        octets.push(u8::try_from(letter).map_err(|_| {
+            PyValueError::new_err(format!(
+                "{text:?} has letters that a header cannot carry (beyond latin-1); percent-encode them"
+            ))
+        })?);
+    }
+    Ok(())
+}
+
+/// What a piece of a body that is no bytes raises.
+fn no_bytes(value: &Bound<'_, PyAny>) -> PyErr {
+    match value.get_type().name() {
+        Ok(name) => PyTypeError::new_err(format!(
+            "an answer is made of bytes, not {name}; encode text with .encode()"
+        )),
+        Err(error) => error,
     }
 }
 
@@ -486,8 +791,15 @@ fn fields<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<(Octets<'py>, Octets
         .collect()
 }
 
+/// A copy in blocks of this thread's.
+fn copied(bytes: &[u8]) -> floodway_base::LinkBuffer {
+    let mut buffer = floodway_base::LinkBuffer::new(link_buffer::thread_pool());
+    buffer.write(bytes);
+    buffer
+}
+
 /// What an answer that cannot be sent raises.
-fn fault(fault: Fault) -> PyErr {
+pub(crate) fn fault(fault: Fault) -> PyErr {
     match fault {
         Fault::StartedTwice | Fault::NotStarted | Fault::Finished => {
             PyRuntimeError::new_err(fault.to_string())

@@ -49,6 +49,10 @@ class Handler(Generic[D]):
     event_loop: bool = False
     """Whether callbacks need an asyncio event loop: the engine then runs one on every reactor that serves."""
 
+    own_threads: bool = False
+    """Whether `threads=` is for the handler itself: the engine then has no worker threads, and one reactor unless told
+    otherwise."""
+
     interest: int = 0
     """The events that the class has methods for. Worked out when the class is made."""
 

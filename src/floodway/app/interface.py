@@ -6,29 +6,32 @@ from typing import Any, Final, cast, get_args
 
 from floodway.app.application import failed, import_application
 from floodway.app.function import FunctionHandler
+from floodway.app.wsgi.handler import wsgi_handler
 from floodway.config import ApplicationOptions, Interface
 from floodway.conn.route import HandlerLike
 from floodway.errors import ApplicationError
 
-_BY_PARAMETERS: Final[dict[int, Interface]] = {1: "function", 3: "asgi"}
+_BY_PARAMETERS: Final[dict[int, Interface]] = {1: "function", 2: "wsgi", 3: "asgi"}
 
 
-def load_application(application: object, options: ApplicationOptions) -> HandlerLike:
-    """The handler that serves an application: an object, or what MODULE:ATTRIBUTE names.
+def load_application(application: object, options: ApplicationOptions, threads: int | None = None) -> HandlerLike:
+    """The handler that serves an application: an object, or what MODULE:ATTRIBUTE names. `threads`: as in the options.
 
     Raises ApplicationError if it cannot be imported or made, or cannot be told apart; TypeError for the latter if it
     is an object.
     """
     if not isinstance(application, str):
-        return handler_of(_made(application, options, "serve()"), options, "serve()")
+        return handler_of(_made(application, options, "serve()"), options, "serve()", threads)
     found = _made(import_application(application), options, application)
     try:
-        return handler_of(found, options, application)
+        return handler_of(found, options, application, threads)
     except TypeError as error:
         raise ApplicationError(str(error)) from error
 
 
-def handler_of(application: object, options: ApplicationOptions, caller: str) -> HandlerLike:
+def handler_of(
+    application: object, options: ApplicationOptions, caller: str, threads: int | None = None
+) -> HandlerLike:
     """The handler that serves an application: itself if it is one.
 
     Raises TypeError, with what to write, for what is no application.
@@ -44,6 +47,8 @@ def handler_of(application: object, options: ApplicationOptions, caller: str) ->
         from floodway.app.asgi.handler import ASGIHandler  # asyncio takes longer to import than all of Floodway
 
         return ASGIHandler(cast("Callable[..., Any]", application), options)
+    if interface == "wsgi":
+        return wsgi_handler(application, options, threads)
     return FunctionHandler(cast("Callable[[Any], object]", application), options)
 
 
@@ -53,13 +58,13 @@ def find_interface(application: object, caller: str) -> Interface:
         raise TypeError(f"{caller} got the class {application.__name__}; make one: {application.__name__}()")
     if hasattr(application, "interest"):
         return "handler"
-    if callable(application) and (found := _BY_PARAMETERS.get(_parameters(application))):
+    what = f"{caller} {'got' if caller == 'serve()' else 'is'} {application!r}"
+    if not callable(application):
+        raise TypeError(f"{what}, which is no application: neither a floodway.Handler nor something that is called")
+    if found := _BY_PARAMETERS.get(_parameters(application)):
         return found
     names = ", ".join(get_args(Interface)[1:])
-    raise TypeError(
-        f"{caller} got {application!r}, no floodway.Handler, and its parameters do not say how it is called; "
-        f"choose its interface: {names}"
-    )
+    raise TypeError(f"{what}, and its parameters do not say how it is called; choose its interface: {names}")
 
 
 def _made(application: object, options: ApplicationOptions, name: str) -> object:

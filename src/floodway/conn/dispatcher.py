@@ -22,7 +22,9 @@ __all__ = ["Destinations", "Dispatcher", "HandOver", "Seats"]
 
 logger: Final = logging.getLogger(__name__)
 
-TRY_AGAIN_SECONDS: Final = 0.01
+TRY_SECONDS: Final = 0.01
+TRY_SECONDS_MOST: Final = 0.1
+"""How long until workers that took nothing are tried again: twice as long each time, up to this."""
 
 
 class Destinations:
@@ -61,6 +63,7 @@ class Dispatcher(MainReactor):
         self._stalled: set[int] = set()  # seats that have not emptied their channel
         self._is_paused = False
         self._will_try = False
+        self._try_seconds = TRY_SECONDS
         self._warnings = Throttle()
 
     def accept_on(self, listener: socket, route: Route, source: Source = "listening", seat: int = 0) -> int:
@@ -100,9 +103,12 @@ class Dispatcher(MainReactor):
         elif self._is_paused:
             self._is_paused = False
             self.core.resume_accepting()
-        if (self._stalled or self._is_paused) and not self._will_try:
+        if not self._stalled and not self._is_paused:
+            self._try_seconds = TRY_SECONDS
+        elif not self._will_try:
             self._will_try = True
-            self.core.call_later(TRY_AGAIN_SECONDS, self._try_again)
+            self.core.call_later(self._try_seconds, self._try_again)
+            self._try_seconds = min(2 * self._try_seconds, TRY_SECONDS_MOST)
 
     def _send(self, listener: int, seat: int, newcomers: list[Newcomer]) -> int:
         try:

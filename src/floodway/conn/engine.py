@@ -90,6 +90,7 @@ class Engine:
         # Set where this is one of several workers.
         self._ask_service: Callable[[float], ServiceStats] | None = None
         self._tell_exhausted: Callable[[], None] | None = None
+        self._tell_spent: Callable[[], None] | None = None
         self._place = Place()
         self._ending: BaseException | None = None
         self._stopped = threading.Event()
@@ -247,7 +248,9 @@ class Engine:
         return self._connector.connect(parsed, route, reactors.choose(reactor), timeout, user_data)
 
     def _provide_for(self, handler: HandlerLike) -> None:
-        """See to it that reactors run event loops, if the handler needs one."""
+        """See to it that reactors run event loops, if the handler needs one, and no threads, if it has its own."""
+        if handler.own_threads and self._state is State.NEW:
+            self._options = replace(self._options, threads=0, sub_reactors=self._options.sub_reactors or 0)
         if not handler.event_loop or self._options.event_loop:
             return
         if self._state is not State.NEW:
@@ -269,6 +272,11 @@ class Engine:
     def is_started(self) -> bool:
         """Whether it serves, or did: there are statistics then."""
         return self._running is not None
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether it serves in one of several processes (`workers=`)."""
+        return self._ask_service is not None
 
     @property
     def model(self) -> Model:
@@ -362,6 +370,14 @@ class Engine:
         """On a reactor's thread: accepting pauses for want of descriptors or memory."""
         if self._tell_exhausted is not None:
             self._tell_exhausted()
+
+    def _retire(self) -> None:
+        """It has served what it should: stop, as soon as another worker has taken the place if this is one."""
+        logger.info("limit_max_requests is reached")
+        if self._tell_spent is not None:
+            self._tell_spent()
+        else:
+            self.stop()
 
     def _end(self) -> None:
         """On the attendant's thread, once every other thread has ended."""

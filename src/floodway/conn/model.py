@@ -37,7 +37,7 @@ def choose_model(options: EngineOptions, *, has_gil: bool, cores: int) -> Model:
     subs = options.sub_reactors
     if subs is None:
         subs = 0 if has_gil or options.event_loop else cores
-    return Model(options.main_reactors or 1, subs, options.threads)
+    return Model(options.main_reactors or 1, subs, options.threads or 0)
 
 
 def _count(number: int, noun: str) -> str:

@@ -45,6 +45,11 @@ class HandlerLike(Protocol):
         """Whether callbacks need an asyncio event loop around them."""
         ...
 
+    @property
+    def own_threads(self) -> bool:
+        """Whether the handler itself runs the `threads` of the options."""
+        ...
+
     def lifespan(self) -> AbstractAsyncContextManager[object] | None:
         """What is entered on each reactor's event loop before it serves, and left after its last connection."""
 

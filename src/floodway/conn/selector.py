@@ -62,8 +62,8 @@ class ReactorSelector(BaseSelector):
         for kind, target, payload in batch:
             if kind == EVENT_FOREIGN:
                 key = keys.get(target)
-                if key is not None:
-                    ready.append((key, payload & key.events))
+                if key is not None and payload:
+                    ready.append((key, payload))
                 continue
             try:
                 call[kind](target, payload)

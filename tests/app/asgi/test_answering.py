@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.asgi import Receive, Scope, Send, answer, serving
-from tests.helpers.http_client import Answer, Client, request
+from tests.helpers.asgi import Answer, Client, Receive, Scope, Send, answer, request, serving
 
 
 def answered(*messages: dict[str, Any], method: str = "GET", raw: bytes | None = None) -> tuple[Answer, bool]:
@@ -23,7 +22,7 @@ def answered(*messages: dict[str, Any], method: str = "GET", raw: bytes | None =
         client.send(raw or request(method=method))
         first = client.read(method=method)
         try:
-            stays = client.ask("/again").body == b"again"
+            stays = client.get("/again").body == b"again"
         except (EOFError, OSError):
             stays = False
     return first, stays
@@ -140,7 +139,7 @@ def test_the_head_goes_out_with_the_first_piece() -> None:
         raise LookupError("before anything was sent")  # so there can still be a 500
 
     with serving(application) as engine, Client(engine) as client:
-        assert client.ask().status == 500
+        assert client.get().status == 500
 
 
 def test_an_empty_first_piece_sends_the_head_alone() -> None:
@@ -164,4 +163,4 @@ def test_a_thousand_requests_on_a_connection() -> None:
 
     with serving(application) as engine, Client(engine) as client:
         for number in range(1000):
-            assert client.ask(f"/{number}").body == b"/%d" % number
+            assert client.get(f"/{number}").body == b"/%d" % number

@@ -9,8 +9,7 @@ import pytest
 import floodway
 from floodway.app.asgi.handler import ASGIHandler
 from floodway.config import ApplicationOptions
-from tests.helpers.asgi import Application, Receive, Scope, Send, answer, serving
-from tests.helpers.http_client import Client, request
+from tests.helpers.asgi import Application, Client, Receive, Scope, Send, answer, request, serving
 from tests.helpers.waiting import wait_until
 
 START: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": []}
@@ -40,9 +39,9 @@ def test_raising_before_the_answer_costs_a_500_and_the_connection_stays(
         raise LookupError("no such thing")
 
     with serving(application) as engine, Client(engine) as client:
-        got = client.ask("/bad")
+        got = client.get("/bad")
         assert (got.status, got.body) == (500, b"Internal Server Error\n")
-        assert client.ask("/good").body == b"good"
+        assert client.get("/good").body == b"good"
     (record,) = errors(caplog)
     assert record.getMessage().startswith("the application raised for GET /bad from ")
     assert record.exc_info is not None
@@ -71,8 +70,8 @@ def test_raising_after_the_answer_is_logged_and_the_connection_stays(caplog: pyt
         raise LookupError("in the background")
 
     with serving(application) as engine, Client(engine) as client:
-        assert client.ask().body == b"good"
-        assert client.ask().body == b"good"
+        assert client.get().body == b"good"
+        assert client.get().body == b"good"
         wait_until(lambda: len(errors(caplog)) == 2)
 
 
@@ -106,8 +105,8 @@ WRONG = {
 @pytest.mark.parametrize("messages", WRONG.values(), ids=WRONG.keys())
 def test_wrong_messages_cost_a_500_and_are_logged_once(messages: Any, caplog: pytest.LogCaptureFixture) -> None:
     with serving(sending(*messages)) as engine, Client(engine) as client:
-        assert client.ask().status == 500
-        assert client.ask().status == 500
+        assert client.get().status == 500
+        assert client.get().status == 500
     assert len(errors(caplog)) == 2
 
 
@@ -137,8 +136,8 @@ def test_wrong_messages_within_an_answer_end_the_connection(messages: Any, caplo
 def test_a_message_after_the_answer_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     body = {"type": "http.response.body", "body": b"whole"}
     with serving(sending(START, body, body)) as engine, Client(engine) as client:
-        assert client.ask().body == b"whole"
-        assert client.ask().body == b"whole"
+        assert client.get().body == b"whole"
+        assert client.get().body == b"whole"
         wait_until(lambda: len(errors(caplog)) == 2)
 
 
@@ -150,7 +149,7 @@ def test_a_wrong_message_can_be_caught_and_mended() -> None:
             await answer(send, b"mended")
 
     with serving(application) as engine, Client(engine) as client:
-        assert client.ask().body == b"mended"
+        assert client.get().body == b"mended"
 
 
 @pytest.mark.parametrize("waits", [False, True], ids=["at once", "later"])
@@ -165,8 +164,8 @@ def test_an_application_that_cancels_itself_costs_a_500(waits: bool, caplog: pyt
         raise asyncio.CancelledError
 
     with serving(application) as engine, Client(engine) as client:
-        assert client.ask().status == 500
-        assert client.ask().status == 500
+        assert client.get().status == 500
+        assert client.get().status == 500
     assert len(errors(caplog)) == 2
 
 
@@ -198,8 +197,8 @@ def test_another_exception_that_is_no_exception_costs_a_500(caplog: pytest.LogCa
         raise Odd
 
     with serving(application) as engine, Client(engine) as client:
-        assert client.ask().status == 500
-        assert client.ask("/later").status == 500
+        assert client.get().status == 500
+        assert client.get("/later").status == 500
     assert len(errors(caplog)) == 2
 
 
@@ -211,5 +210,5 @@ def test_a_callable_that_returns_no_coroutine_costs_a_500(caplog: pytest.LogCapt
 
     handler: Any = ASGIHandler(application, ApplicationOptions())
     with floodway.Engine(handler, "tcp://127.0.0.1:0") as engine, Client(engine) as client:
-        assert client.ask().status == 500
+        assert client.get().status == 500
     assert len(errors(caplog)) == 1

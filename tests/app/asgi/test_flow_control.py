@@ -3,8 +3,7 @@
 import asyncio
 from typing import Any
 
-from tests.helpers.asgi import Receive, Scope, Send, Signal, serving
-from tests.helpers.http_client import Client, request
+from tests.helpers.asgi import Client, Receive, Scope, Send, Signal, request, serving
 from tests.helpers.peers import reset
 from tests.helpers.waiting import wait_until
 
@@ -51,7 +50,7 @@ def test_an_application_waits_for_a_client_that_does_not_read(driver: Any) -> No
         assert client.read_head()[0] == 200
         assert 0 < wait_still(lambda: streaming.sent) < 10_000_000
         assert engine.stats().total.output_queued < 500_000
-        assert sum(map(len, client.chunks())) == PIECES * len(PIECE)
+        assert sum(map(len, client.pieces())) == PIECES * len(PIECE)
         streaming.ended.wait()
 
 
@@ -62,7 +61,7 @@ def test_the_same_holds_for_a_client_that_has_sent_its_end(driver: Any) -> None:
         client.finish()
         assert client.read_head()[0] == 200
         assert 0 < wait_still(lambda: streaming.sent) < 10_000_000
-        assert sum(map(len, client.chunks())) == PIECES * len(PIECE)
+        assert sum(map(len, client.pieces())) == PIECES * len(PIECE)
         assert client.rest() == b""
 
 
@@ -95,7 +94,7 @@ def test_every_one_of_several_tasks_that_wait_in_send_is_woken() -> None:
     with serving(application) as engine, Client(engine, receive_buffer=20_000) as client:
         client.send(request())
         client.read_head()
-        assert sum(map(len, client.chunks())) == 100 * len(PIECE)
+        assert sum(map(len, client.pieces())) == 100 * len(PIECE)
 
 
 def test_a_send_that_is_cancelled_while_it_waits_has_sent() -> None:
@@ -117,7 +116,7 @@ def test_a_send_that_is_cancelled_while_it_waits_has_sent() -> None:
         client.send(request())
         wait_until(lambda: counts)
         client.read_head()
-        assert sum(map(len, client.chunks())) == counts[0] * len(PIECE) + 3
+        assert sum(map(len, client.pieces())) == counts[0] * len(PIECE) + 3
 
 
 def test_a_thousand_small_pieces_do_not_wait_for_each_other() -> None:
@@ -128,4 +127,4 @@ def test_a_thousand_small_pieces_do_not_wait_for_each_other() -> None:
         await send({"type": "http.response.body"})
 
     with serving(application) as engine, Client(engine) as client:
-        assert client.ask().body == b"".join(b"%03d" % number for number in range(1000))
+        assert client.get().body == b"".join(b"%03d" % number for number in range(1000))

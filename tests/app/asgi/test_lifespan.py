@@ -11,8 +11,7 @@ import floodway
 from floodway.app.asgi.handler import ASGIHandler
 from floodway.config import ApplicationOptions
 from floodway.errors import ApplicationError
-from tests.helpers.asgi import Gate, Receive, Scope, Send, Signal, answer, serving_with_lifespan
-from tests.helpers.http_client import Client, request
+from tests.helpers.asgi import Client, Gate, Receive, Scope, Send, Signal, answer, request, serving_with_lifespan
 from tests.helpers.waiting import wait_until
 
 
@@ -54,7 +53,7 @@ def test_startup_comes_before_the_first_request_and_shutdown_after_the_last(driv
     journal = Journal()
     with serving_with_lifespan(journal, driver=driver) as engine, Client(engine) as client:
         assert journal.log == ["starting", "started"]
-        client.ask()
+        client.get()
     assert journal.log == ["starting", "started", "request", "answered", "ending", "ended"]
     assert journal.scope["asgi"] == {"version": "3.0", "spec_version": "2.0"}
     assert journal.scope["state"] == {}
@@ -124,7 +123,7 @@ def test_what_runs_when_the_grace_time_is_over_is_cancelled_before_shutdown(capl
 
     journal = Endless()
     with serving_with_lifespan(journal, grace=0.3) as engine, Client(engine) as client:
-        client.ask()
+        client.get()
     assert journal.log[3:] == ["cancelled", "ending", "ended"]
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert "the grace time is over; requests cancelled: 1" in caplog.text
@@ -165,7 +164,7 @@ def test_every_loop_runs_the_application_once_with_a_state_of_its_own() -> None:
     with serving_with_lifespan(application, main_reactors=1, sub_reactors=2) as engine:
         for _ in range(4):
             with Client(engine) as client:
-                assert client.ask().status == 200
+                assert client.get().status == 200
     assert len(states) == 2
 
 
@@ -208,7 +207,7 @@ def test_an_application_without_lifespan_is_served(early: bool, caplog: pytest.L
         await answer(send, b"served")
 
     with serving_with_lifespan(application) as engine, Client(engine) as client:
-        assert client.ask().body == b"served"
+        assert client.get().body == b"served"
     assert "the application does not speak lifespan (KeyError: 'lifespan')" in caplog.text
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
@@ -219,7 +218,7 @@ def test_an_application_whose_lifespan_returns_at_once_is_served() -> None:
             await answer(send, b"served")
 
     with serving_with_lifespan(application) as engine, Client(engine) as client:
-        assert client.ask().body == b"served"
+        assert client.get().body == b"served"
 
 
 def test_an_application_that_ends_its_lifespan_after_startup_is_served() -> None:
@@ -231,7 +230,7 @@ def test_an_application_that_ends_its_lifespan_after_startup_is_served() -> None
         return None
 
     with serving_with_lifespan(application) as engine, Client(engine) as client:
-        assert client.ask().body == b"served"
+        assert client.get().body == b"served"
 
 
 @pytest.mark.parametrize("kind", ["lifespan.shutdown.failed", "raise"])

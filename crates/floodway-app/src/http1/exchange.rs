@@ -103,12 +103,7 @@ impl Exchange {
         if self.started() {
             return Err(Fault::StartedTwice);
         }
-        if !(200..=999).contains(&status) {
-            return Err(Fault::Status(status));
-        }
-        if reason.is_some_and(|reason| !octets::is_text(reason)) {
-            return Err(Fault::Reason);
-        }
+        check_status(status, reason)?;
         out.extend_from_slice(&status::line_for(status, reason));
         let has_content = !matches!(status, 204 | 304);
         let mut given = Given::default();
@@ -220,6 +215,30 @@ impl Exchange {
     pub fn close(&mut self) {
         self.keep_alive = false;
     }
+}
+
+/// Checks what [`Exchange::start`] is to be given later, for an application that is to learn of its mistake at once.
+pub fn check<'a>(
+    status: u16,
+    reason: Option<&[u8]>,
+    headers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+) -> Result<(), Fault> {
+    check_status(status, reason)?;
+    let mut given = Given::default();
+    for (name, value) in headers {
+        takes(name, value, &mut given)?;
+    }
+    Ok(())
+}
+
+fn check_status(status: u16, reason: Option<&[u8]>) -> Result<(), Fault> {
+    if !(200..=999).contains(&status) {
+        return Err(Fault::Status(status));
+    }
+    if reason.is_some_and(|reason| !octets::is_text(reason)) {
+        return Err(Fault::Reason);
+    }
+    Ok(())
 }
 
 /// Checks one header of the application, and says whether it is sent as it is.

@@ -36,7 +36,7 @@ mod wrapped;
 
 pub use config::{Config, MAX_HEAD_BYTES, MAX_HEADERS};
 pub use date::Date;
-pub use exchange::Exchange;
+pub use exchange::{Exchange, check};
 pub use fault::Fault;
 pub use head::{Head, Headers, Version};
 pub use message::{Command, Message, Next, Request};

@@ -128,11 +128,19 @@ impl Protocol for Http1 {
     }
 
     fn owes(&self) -> bool {
-        matches!(self.phase, Phase::Answering(_))
+        matches!(self.phase, Phase::Collecting(_) | Phase::Answering(_))
     }
 
     fn is_at_rest(&self) -> bool {
         matches!(self.phase, Phase::Head(_, None))
+    }
+
+    fn begins(message: &Message) -> bool {
+        matches!(message, Message::Request(_))
+    }
+
+    fn overloaded(&mut self) -> Refusal {
+        self.refusal(Refused::new(503, "too many requests are waiting"))
     }
 }
 

@@ -32,10 +32,14 @@ statuses! {
     508 "Loop Detected", 510 "Not Extended", 511 "Network Authentication Required",
 }
 
+/// Bytes of a status line before its reason, and behind it.
+const START: usize = "HTTP/1.1 200 ".len();
+const END: usize = "\r\n".len();
+
 /// The status line, with its end, of any status; `reason` None: the usual one, or none if we know none.
 pub(super) fn line_for(status: u16, reason: Option<&[u8]>) -> Cow<'static, [u8]> {
-    if reason.is_none()
-        && let Some(line) = line(status)
+    if let Some(line) = line(status)
+        && reason.is_none_or(|reason| line[START..line.len() - END] == *reason)
     {
         return Cow::Borrowed(line);
     }

@@ -11,7 +11,8 @@
 //! generation counts how often something was watched anew.
 //!
 //! What the kernel does not forget is a file of which a duplicate is left, such as a forked child's: it is reported for
-//! ever and cannot be removed by its old number. So `unwatch` comes before the close wherever duplicates may exist.
+//! ever and cannot be removed by its old number. So `unwatch` comes before the close wherever duplicates may exist. Where
+//! it did not, such reports are passed on as nothing that is ready: a loop that spins in Python can be interrupted.
 
 use std::collections::HashMap;
 use std::os::fd::RawFd;
@@ -21,7 +22,7 @@ use floodway_base::Token;
 use super::Interest;
 use super::readiness::ReadyFd;
 
-/// A descriptor that is ready.
+/// What was found of a descriptor: ready for one or both; neither, if an older file of its number is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ForeignReady {
     /// Its number.
@@ -69,16 +70,18 @@ impl Foreign {
         self.watched.remove(&fd).is_some()
     }
 
-    /// What to tell of a key that is ready: nothing if it is an old one.
-    pub fn ready(&self, token: Token, ready: ReadyFd) -> Option<ForeignReady> {
+    /// What to tell of a key that is ready.
+    pub fn ready(&self, token: Token, ready: ReadyFd) -> ForeignReady {
         let fd = token.slot.cast_signed();
-        let (current, interest) = self.watched.get(&fd)?;
-        let found = ForeignReady {
-            fd,
-            readable: interest.receive && (ready.readable || ready.error),
-            writable: interest.send && (ready.writable || ready.error),
+        let watched = self.watched.get(&fd);
+        let wants = |wanted: fn(&Interest) -> bool| {
+            watched.is_some_and(|(current, interest)| *current == token && wanted(interest))
         };
-        (*current == token && (found.readable || found.writable)).then_some(found)
+        ForeignReady {
+            fd,
+            readable: (ready.readable || ready.error) && wants(|interest| interest.receive),
+            writable: (ready.writable || ready.error) && wants(|interest| interest.send),
+        }
     }
 }
 
@@ -92,7 +95,7 @@ mod tests {
         end: false,
     };
 
-    fn told(foreign: &Foreign, key: u64, writable: bool, error: bool) -> Option<(bool, bool)> {
+    fn told(foreign: &Foreign, key: u64, writable: bool, error: bool) -> (bool, bool) {
         let ready = ReadyFd {
             key,
             readable: true,
@@ -100,9 +103,8 @@ mod tests {
             end: false,
             error,
         };
-        foreign
-            .ready(Token::from_bits(key), ready)
-            .map(|ready| (ready.readable, ready.writable))
+        let told = foreign.ready(Token::from_bits(key), ready);
+        (told.readable, told.writable)
     }
 
     #[test]
@@ -111,7 +113,7 @@ mod tests {
         let key = foreign.new_key(7);
         assert!(Foreign::is_key(Token::from_bits(key)));
         foreign.insert(7, key, READ);
-        assert_eq!(told(&foreign, key, true, true), Some((true, false)));
+        assert_eq!(told(&foreign, key, true, true), (true, false));
         foreign.insert(
             7,
             key,
@@ -121,8 +123,8 @@ mod tests {
                 ..READ
             },
         );
-        assert_eq!(told(&foreign, key, false, false), None);
-        assert_eq!(told(&foreign, key, false, true), Some((false, true)));
+        assert_eq!(told(&foreign, key, false, false), (false, false));
+        assert_eq!(told(&foreign, key, false, true), (false, true));
     }
 
     #[test]
@@ -131,11 +133,11 @@ mod tests {
         let old = foreign.new_key(7);
         foreign.insert(7, old, READ);
         assert!(foreign.remove(7) && !foreign.remove(7));
-        assert_eq!(told(&foreign, old, false, false), None);
+        assert_eq!(told(&foreign, old, false, false), (false, false));
         let new = foreign.new_key(7);
         foreign.insert(7, new, READ);
-        assert_eq!(told(&foreign, old, false, false), None);
-        assert_eq!(told(&foreign, new, false, false), Some((true, false)));
+        assert_eq!(told(&foreign, old, false, false), (false, false));
+        assert_eq!(told(&foreign, new, false, false), (true, false));
     }
 
     #[test]

@@ -118,7 +118,7 @@ pub enum Completion {
         /// How many of them there was no descriptor for: they are closed.
         lost: usize,
     },
-    /// A descriptor given to `watch` is ready.
+    /// What was found of a descriptor given to `watch`.
     Foreign(ForeignReady),
 }
 

@@ -114,7 +114,7 @@ impl<P: Poller> Readiness<P> {
             return true;
         }
         if Foreign::is_key(token) {
-            completions.extend(self.foreign.ready(token, ready).map(Completion::Foreign));
+            completions.push(Completion::Foreign(self.foreign.ready(token, ready)));
             return true;
         }
         let Some(target) = sockets.target(token) else {

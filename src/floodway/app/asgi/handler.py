@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from floodway.app.asgi.http import AsgiContext, AsgiExchange, new_context
 from floodway.app.asgi.lifespan import Application, Lifespan
+from floodway.app.front import Front
 from floodway.app.handler import Handler
 from floodway.app.http1 import Http1
 from floodway.app.message import Request, Response, complete
@@ -39,7 +40,9 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
     event_loop = True
 
     def __init__(self, application: Application, options: ApplicationOptions) -> None:
-        self.framing = Http1(whole_bodies=False, server=options.server_header)
+        self._front = Front(options)
+        self.framing = Http1(whole_bodies=False, server=options.server_header, intake=self._front.intake)
+        self._root_path = options.root_path
         self._application = application
         self._server: tuple[str, int | None] | None = None
         self._runs: dict[asyncio.AbstractEventLoop, tuple[AsgiContext, set[asyncio.Task[None]]]] = {}
@@ -47,10 +50,15 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
 
     def on_start(self, engine: Engine) -> None:
         """Remember where all requests will come in, if there is one such place."""
+        self._front.start(engine)
         self._engine = engine
         first, *others = engine.addresses
         if isinstance(first, TcpAddress) and first.host not in ("0.0.0.0", "::") and not others:
             self._server = first.host, first.port
+
+    def on_stop(self) -> None:
+        """Write what is to be logged."""
+        self._front.stop()
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
@@ -58,7 +66,7 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
         loop = asyncio.get_running_loop()
         async with Lifespan(self._application) as lifespan:
             tasks: set[asyncio.Task[None]] = set()  # asyncio itself does not keep them alive
-            self._runs[loop] = new_context(loop, lifespan.state, self._server, ""), tasks
+            self._runs[loop] = new_context(loop, lifespan.state, self._server, self._root_path), tasks
             yield
             while tasks and (seconds := self._engine._seconds_left) > 0:  # noqa: SLF001 - made for this
                 await asyncio.wait(tasks, timeout=min(seconds, STEP_SECONDS))

@@ -53,7 +53,7 @@ class Service:
         """The application itself. Raises ApplicationError if it cannot be imported."""
         if not isinstance(self.application, str):
             return self.application
-        return load_application(self.application, self.application_options)
+        return load_application(self.application, self.application_options, self.options.get("threads"))
 
     def engine(
         self, handler: HandlerLike, held: Sequence[Held], index: int, seats: Seats | None
@@ -101,7 +101,7 @@ def make_service(
     if isinstance(application, str):
         check_name(application)
     else:
-        application = load_application(application, application_options)
+        application = load_application(application, application_options, options.get("threads"))
     engine_options, listener_options, limits = sort_options(options, limits, "serve()")
     kept = options.copy()
     kept["stats_interval"] = None

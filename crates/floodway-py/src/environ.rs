@@ -1,0 +1,235 @@
+//! `EnvironBuilder`: what a WSGI application is told about a request (PEP 3333, "environ Variables").
+//!
+//! # Theory
+//! A dict is copied that has every key already, in a table of the right size, and then what differs is set. Names of headers
+//! become keys once: a small table remembers them.
+
+use std::sync::{Mutex, PoisonError};
+
+use floodway_app::http1::{Head, Version};
+use floodway_conn::Route;
+use floodway_sys::SocketAddress;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+use pyo3::types::{PyDict, PyString};
+
+use crate::request::{Request, latin1, percent_decoded};
+
+/// Makes environs: copies of a template, with what is different for each request. Any thread; one for each thread that
+/// makes many, since it has a lock.
+#[pyclass(frozen, module = "floodway._core")]
+pub(crate) struct EnvironBuilder {
+    template: Py<PyDict>,
+    root_path: Vec<u8>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    names: Names,
+    /// The template of each listener, by the place of its route.
+    templates: Vec<(usize, Py<PyDict>)>,
+}
+
+#[pymethods]
+impl EnvironBuilder {
+    /// `root_path`: the value of SCRIPT_NAME, which paths lose that begin with it; no slash at its end.
+    #[new]
+    #[pyo3(signature = (template, root_path = ""))]
+    fn new(template: Py<PyDict>, root_path: &str) -> Self {
+        Self {
+            template,
+            root_path: root_path.as_bytes().to_vec(),
+            memory: Mutex::default(),
+        }
+    }
+
+    /// The environ of a request, without `wsgi.input`.
+    fn build<'py>(
+        &self,
+        py: Python<'py>,
+        request: &Bound<'py, Request>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let request = request.borrow();
+        let mut memory = self
+            .memory
+            .lock_py_attached(py)
+            .unwrap_or_else(PoisonError::into_inner);
+        let connection = request.on(py).get();
+        let environ = self
+            .template_of(py, &mut memory, connection.route())?
+            .copy()?;
+        let head = request.head();
+        self.set_target(&environ, head)?;
+        if head.method() != b"GET" {
+            let method = latin1(py, head.method());
+            environ.set_item(intern!(py, "REQUEST_METHOD"), method)?;
+        }
+        if head.version() == Version::Http10 {
+            environ.set_item(intern!(py, "SERVER_PROTOCOL"), intern!(py, "HTTP/1.0"))?;
+        }
+        set_address(&environ, "REMOTE", &request.peer_address(py))?;
+        if let Some(secure) = request.told_secure() {
+            let scheme = if secure {
+                intern!(py, "https")
+            } else {
+                intern!(py, "http")
+            };
+            environ.set_item(intern!(py, "wsgi.url_scheme"), scheme)?;
+        }
+        set_headers(&environ, &mut memory.names, head)?;
+        if let Some(authority) = head.authority() {
+            environ.set_item(intern!(py, "HTTP_HOST"), latin1(py, authority))?;
+        }
+        if let (Some(length), true) = (request.whole_length(py), is_chunked(head)) {
+            // Applications rely on a length, and it is known by now.
+            environ.del_item(intern!(py, "HTTP_TRANSFER_ENCODING"))?;
+            environ.set_item(intern!(py, "CONTENT_LENGTH"), length.to_string())?;
+        }
+        Ok(environ)
+    }
+}
+
+impl EnvironBuilder {
+    /// What all requests that came by the same listener have in common.
+    fn template_of<'a, 'py>(
+        &self,
+        py: Python<'py>,
+        memory: &'a mut Memory,
+        route: &Route<floodway_app::http1::Http1>,
+    ) -> PyResult<&'a Bound<'py, PyDict>> {
+        let place = std::ptr::from_ref(route).addr();
+        let known = memory.templates.iter().position(|(one, _)| *one == place);
+        let index = if let Some(index) = known {
+            index
+        } else {
+            let template = self.template.bind(py).copy()?;
+            if let Some(local) = route.local.get() {
+                set_address(&template, "SERVER", local)?;
+            }
+            if route.sessions.is_some() {
+                template.set_item("wsgi.url_scheme", "https")?;
+            }
+            memory.templates.push((place, template.unbind()));
+            memory.templates.len() - 1
+        };
+        Ok(memory.templates[index].1.bind(py))
+    }
+
+    fn set_target(&self, environ: &Bound<'_, PyDict>, head: &Head) -> PyResult<()> {
+        let py = environ.py();
+        let path = match head.path() {
+            b"*" => b"", // of OPTIONS: the server, no path
+            path => path,
+        };
+        let decoded;
+        let mut path = if path.contains(&b'%') {
+            decoded = percent_decoded(path);
+            &decoded
+        } else {
+            path
+        };
+        if let Some(rest) = path.strip_prefix(self.root_path.as_slice())
+            && matches!(rest, [] | [b'/', ..])
+        {
+            path = rest;
+        }
+        environ.set_item(intern!(py, "PATH_INFO"), latin1(py, path))?;
+        if !head.query().is_empty() {
+            environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, head.query()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Sets `…_ADDR` or `…_NAME`, and `…_PORT`.
+fn set_address(environ: &Bound<'_, PyDict>, whose: &str, address: &SocketAddress) -> PyResult<()> {
+    let py = environ.py();
+    let (host, port) = match address {
+        SocketAddress::V4(v4) => (v4.ip().to_string(), v4.port()),
+        SocketAddress::V6(v6) => (v6.ip().to_string(), v6.port()),
+        SocketAddress::Unix(_) => return Ok(()),
+    };
+    let (host_key, port_key) = if whose == "REMOTE" {
+        (intern!(py, "REMOTE_ADDR"), intern!(py, "REMOTE_PORT"))
+    } else {
+        (intern!(py, "SERVER_NAME"), intern!(py, "SERVER_PORT"))
+    };
+    environ.set_item(host_key, host)?;
+    environ.set_item(port_key, port.to_string())
+}
+
+fn set_headers(environ: &Bound<'_, PyDict>, names: &mut Names, head: &Head) -> PyResult<()> {
+    let py = environ.py();
+    let mut count = environ.len();
+    for (name, value) in head.headers() {
+        let Some(key) = names.key(py, name) else {
+            continue;
+        };
+        environ.set_item(key, latin1(py, value))?;
+        if environ.len() == count {
+            environ.set_item(key, latin1(py, &joined(head, name)))?; // it was there before
+        }
+        count = environ.len();
+    }
+    Ok(())
+}
+
+/// The values of a header that came more than once.
+fn joined(head: &Head, name: &[u8]) -> Vec<u8> {
+    let separator: &[u8] = if name == b"cookie" { b"; " } else { b"," };
+    let values: Vec<&[u8]> = head
+        .headers()
+        .filter(|(one, _)| *one == name)
+        .map(|(_, value)| value)
+        .collect();
+    values.join(separator)
+}
+
+fn is_chunked(head: &Head) -> bool {
+    head.content_length().is_none() && head.header(b"transfer-encoding").is_some()
+}
+
+/// The keys of headers that came lately, by name: a table in which a name has one place, and the last one keeps it.
+struct Names([Option<(Box<[u8]>, Py<PyString>)>; Self::PLACES]);
+
+impl Default for Names {
+    fn default() -> Self {
+        Self([const { None }; Self::PLACES])
+    }
+}
+
+impl Names {
+    const PLACES: usize = 64;
+
+    /// The key of a header. None: applications do not get it, since its underscore could be meant for a hyphen, and so
+    /// imitate a header that a proxy in front vouches for.
+    fn key<'py>(&mut self, py: Python<'py>, name: &[u8]) -> Option<&Bound<'py, PyString>> {
+        let ends = usize::from(*name.first()?) * 31 + usize::from(*name.last()?);
+        let place = (ends + name.len() * 7) % Self::PLACES;
+        let known = matches!(&self.0[place], Some((known, _)) if **known == *name);
+        if !known {
+            if name.contains(&b'_') {
+                return None;
+            }
+            self.0[place] = Some((name.into(), made(py, name)));
+        }
+        self.0[place].as_ref().map(|(_, key)| key.bind(py))
+    }
+}
+
+fn made(py: Python<'_>, name: &[u8]) -> Py<PyString> {
+    let text: String = name
+        .iter()
+        .map(|byte| match byte {
+            b'-' => '_',
+            byte => char::from(byte.to_ascii_uppercase()),
+        })
+        .collect();
+    let text = match text.as_str() {
+        "CONTENT_TYPE" | "CONTENT_LENGTH" => text,
+        _ => format!("HTTP_{text}"),
+    };
+    PyString::new(py, &text).unbind() // not interned: in free-threaded builds that is for ever, and peers choose the names
+}
