@@ -1,4 +1,4 @@
-"""Back-pressure on `send`: an application waits for a client that reads slowly, and wakes when there is room, or nobody."""
+"""Back-pressure on `send`: an application waits for a client that reads slowly, until there is room or nobody."""
 
 import asyncio
 from typing import Any
@@ -65,9 +65,7 @@ def test_the_same_holds_for_a_client_that_has_sent_its_end(driver: Any) -> None:
         assert client.rest() == b""
 
 
-def test_a_reset_wakes_an_application_that_waits_and_its_next_send_raises(
-    driver: Any, no_descriptor_left: None
-) -> None:
+def test_a_reset_wakes_who_waits_in_send_and_the_next_raises(driver: Any, no_descriptor_left: None) -> None:
     streaming = Streaming()
     with serving(streaming, driver=driver) as engine:
         client = Client(engine, receive_buffer=20_000)
