@@ -36,6 +36,7 @@ mod intake;
 mod link_buffer;
 mod load;
 mod newcomer;
+mod objects;
 mod options;
 #[allow(
     unsafe_code,

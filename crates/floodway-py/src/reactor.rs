@@ -27,6 +27,7 @@ use crate::framing::Framing;
 use crate::host::{PyCall, PyHost};
 use crate::intake::Desk;
 use crate::newcomer::Newcomer;
+use crate::objects::Objects;
 use crate::options::{self, ROUTE_EVENTS};
 use crate::timer::Timer;
 use crate::{address, errors, gate, stats};
@@ -46,7 +47,7 @@ pub(crate) struct Reactor {
     /// The process that made it: a forked child may not use it.
     pid: u32,
     /// The objects of connections that Python has seen, by slot.
-    objects: Mutex<Vec<Option<Py<Connection>>>>,
+    objects: Mutex<Objects>,
     /// Why connections were ended by Python, until `on_close` gets it.
     failures: Mutex<HashMap<u64, Py<PyAny>>>,
     /// What happens to the requests of each route around the application.
@@ -118,26 +119,34 @@ impl Reactor {
     ) -> PyResult<Bound<'py, Connection>> {
         let py = slf.py();
         let this = slf.get();
-        let slot = token.slot as usize;
         let mut objects = this
             .objects
             .lock_py_attached(py)
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(Some(object)) = objects.get(slot)
-            && object.get().token == token
-        {
+        if let Some(object) = objects.get(token) {
             return Ok(object.bind(py).clone());
         }
         let object = Bound::new(py, Connection::new(slf.clone().unbind(), token))?;
         if this.shared.note_object(token) {
-            if objects.len() <= slot {
-                objects.resize_with(slot + 1, || None);
-            }
-            let stale = objects[slot].replace(object.clone().unbind());
+            let stale = objects.put(token, object.clone().unbind());
             drop(objects);
             drop(stale);
         }
         Ok(object)
+    }
+
+    /// Drops the objects of connections that nobody would miss.
+    fn drop_unmissed(&self, py: Python<'_>) {
+        let unmissed = {
+            let mut objects = self
+                .objects
+                .lock_py_attached(py)
+                .unwrap_or_else(PoisonError::into_inner);
+            objects.take_unmissed(py)
+        };
+        for object in &unmissed {
+            self.shared.forget_object(object.get().token);
+        }
     }
 
     /// Takes the object of a closed connection out of the table, if there is one.
@@ -146,12 +155,7 @@ impl Reactor {
             .objects
             .lock_py_attached(py)
             .unwrap_or_else(PoisonError::into_inner);
-        let entry = objects.get_mut(token.slot as usize)?;
-        if entry.as_ref()?.get().token == token {
-            entry.take()
-        } else {
-            None
-        }
+        objects.take(token)
     }
 
     /// Notes why a connection is ended by Python; the first reason counts.
@@ -293,6 +297,7 @@ impl Reactor {
         this.core
             .bind()
             .map_err(|error| PyRuntimeError::new_err(format!("{}: {error}", this.name)))?;
+        this.drop_unmissed(slf.py());
         let polled = gate::detached(slf.py(), || {
             this.core
                 .try_borrow_mut()
@@ -593,7 +598,7 @@ impl Reactor {
                 .objects
                 .lock_py_attached(py)
                 .unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *objects)
+            objects.take_all()
         };
         drop(objects);
         Ok(())
