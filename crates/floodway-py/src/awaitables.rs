@@ -76,8 +76,7 @@ impl Waiting {
 #[pymethods]
 impl Waiting {
     fn __await__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.future
-            .call_method0(py, pyo3::intern!(py, "__await__"))
+        self.future.call_method0(py, pyo3::intern!(py, "__await__"))
     }
 
     fn send<'py>(
