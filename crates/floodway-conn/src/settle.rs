@@ -550,7 +550,7 @@ impl<H: Host> Reactor<H> {
         }
         let was_opening = slot.state == State::Opening;
         if was_opening {
-            self.fallbacks.remove(&index);
+            self.openings.remove(&index);
         }
         slot.state = State::Closed;
         self.shared.publish_state(index, State::Closed);

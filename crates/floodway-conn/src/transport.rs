@@ -89,6 +89,14 @@ impl Transport {
         matches!(self, Self::Plain)
     }
 
+    /// What encrypts, if anything does.
+    pub fn session(&self) -> Option<&dyn Session> {
+        match self {
+            Self::Plain => None,
+            Self::Secure(secure) => Some(secure.session.as_ref()),
+        }
+    }
+
     /// Whether the protocol's bytes can travel: always, but during a handshake.
     pub fn is_open(&self) -> bool {
         match self {

@@ -14,20 +14,22 @@ from urllib.parse import parse_qs, unquote, urlsplit
 IpAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 """An IP address and port as Python's socket module shapes them; with flow and scope only if they are set."""
 
-_FORMS: Final = "tcp://host:port, tcp://[::1]:port, unix:///path, unix://@name or fd://number"
+_FORMS: Final = "tcp://host:port, tls://host:port, tcp://[::1]:port, unix:///path, unix://@name or fd://number"
 _FIRST_INHERITED_FD: Final = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
 _MAX_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True)
 class TcpAddress:
-    """A host, by number or name, and a port; port 0 lets the system choose one when listening."""
+    """A host, by number or name, and a port; port 0 lets the system choose one when listening. `tls`: encrypted."""
 
     host: str
     port: int
+    tls: bool = False
 
     def __str__(self) -> str:
-        return f"tcp://[{self.host}]:{self.port}" if ":" in self.host else f"tcp://{self.host}:{self.port}"
+        scheme, host = "tls" if self.tls else "tcp", f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}"
 
     def resolve(self, *, passive: bool = False) -> list[IpAddress]:
         """Every socket address of this host, in the system's order. `passive`: to listen on. May block.
@@ -96,16 +98,12 @@ def parse(text: str | Address) -> Address:
     if not separator:
         hint = f"tcp://{text}" if re.fullmatch(r"\S+:\d+", text) else _FORMS
         raise ValueError(f"address {text!r} has no scheme; write {hint}")
-    if scheme == "tcp":
-        return _parse_tcp(text)
+    if scheme in {"tcp", "tls"}:
+        return _parse_tcp(text, scheme)
     if scheme == "unix":
         return _parse_unix(text, rest)
     if scheme == "fd":
         return _parse_fd(text, rest)
-    if scheme == "tls":
-        raise ValueError(
-            f"address {text!r}: tls:// is not available in this version; write tcp://{rest} behind a TLS proxy"
-        )
     raise ValueError(f"address {text!r} has the unknown scheme {scheme!r}; write {_FORMS}")
 
 
@@ -138,7 +136,7 @@ def _shaped(address: tuple[object, ...]) -> IpAddress:
     return str(host), cast("int", port)
 
 
-def _parse_tcp(text: str) -> TcpAddress:
+def _parse_tcp(text: str, scheme: str) -> TcpAddress:
     parts = urlsplit(text)
     if parts.path or parts.query or parts.fragment or parts.username is not None:
         raise ValueError(f"address {text!r}: only a host and a port belong there; write tcp://host:port")
@@ -149,7 +147,7 @@ def _parse_tcp(text: str) -> TcpAddress:
     _, _, port = parts.netloc.rpartition(":")
     if not port.isdecimal() or int(port) > _MAX_PORT:
         raise ValueError(f"address {text!r}: the port has to be a number from 0 to {_MAX_PORT}; write tcp://host:9000")
-    return TcpAddress(parts.hostname, int(port))
+    return TcpAddress(parts.hostname, int(port), tls=scheme == "tls")
 
 
 def _parse_unix(text: str, rest: str) -> UnixAddress:

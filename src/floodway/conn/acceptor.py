@@ -9,6 +9,7 @@ import errno
 import logging
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -175,7 +176,10 @@ class Acceptor:
             path.chmod(address.mode)
 
     def _bound_address(self, listener: socket.socket) -> Address:
-        return from_socket(listener) if isinstance(self.address, TcpAddress) else self.address
+        bound = from_socket(listener)
+        if isinstance(self.address, TcpAddress) and isinstance(bound, TcpAddress):
+            return replace(bound, tls=self.address.tls)
+        return self.address
 
 
 def _inherited(address: FdAddress) -> socket.socket:

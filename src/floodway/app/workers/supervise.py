@@ -15,6 +15,7 @@ from floodway.app.workers.supervisor import Supervisor
 from floodway.base import platform
 from floodway.base.address import Address
 from floodway.config import ServiceOptions
+from floodway.conn.tls_endpoints import check_tls
 
 logger: Final = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ def supervise(service: Service, addresses: Sequence[Address], options: ServiceOp
         service = _preloaded(service)
     if platform.thread_count() > 1:
         logger.warning("this process has %d threads, and workers are forked from it: %s", platform.thread_count(), _WHY)
+    check_tls(service.tls, addresses)
     balanced = service.balancer is not None
     sockets = HeldSockets(addresses, service.listener_options, service.limits.backlog, balanced=balanced)
     sockets.open(workers)
