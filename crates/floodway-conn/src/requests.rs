@@ -71,9 +71,16 @@ impl<H: Host> Reactor<H> {
 
     /// Flush, then close.
     pub fn close(&mut self, token: Token, reason: CloseReason) {
-        if self.shared.is_live(token) {
-            self.begin_close(token.slot, reason);
+        if !self.shared.is_live(token) {
+            return;
         }
+        let index = token.slot;
+        let slot = self.connections.slots.get(index);
+        if slot.is_some_and(|slot| slot.state == State::Handshaking) {
+            // What was written to it cannot be encrypted yet.
+            return self.retire(index, reason);
+        }
+        self.begin_close(index, reason);
     }
 
     /// Close at once.
@@ -150,8 +157,12 @@ impl<H: Host> Reactor<H> {
         let mut all = Marks::default();
         all.set(marks);
         self.shared.publish(token, peer, self.now);
-        self.shared.publish_state(index, State::Open);
         let configured = self.shared.route(route);
+        let state = match configured.sessions {
+            Some(_) => State::Handshaking,
+            None => State::Open,
+        };
+        self.shared.publish_state(index, state);
         if matches!(configured.framing, Framing::Buffered) {
             all.set(Marks::BUFFERED);
         }
@@ -190,7 +201,12 @@ impl<H: Host> Reactor<H> {
     }
 
     /// Encrypts a connection whose socket is connected. It is open when the handshake is done.
-    fn begin_handshake(&mut self, token: Token, sessions: &dyn Sessions, server_name: Option<&str>) {
+    fn begin_handshake(
+        &mut self,
+        token: Token,
+        sessions: &dyn Sessions,
+        server_name: Option<&str>,
+    ) {
         let index = token.slot;
         let mut first = Vec::new();
         let session = match sessions.begin(server_name, &mut first) {

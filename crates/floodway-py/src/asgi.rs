@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 
 use floodway_app::http1::Version;
+use floodway_conn::Security;
+use floodway_tls::pem_of;
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
@@ -54,6 +56,15 @@ impl AsgiContext {
 }
 
 impl AsgiContext {
+    /// A copy of the template's.
+    fn extensions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let extensions = self.template.bind(py).get_item("extensions")?;
+        match extensions {
+            Some(extensions) => extensions.cast::<PyDict>()?.copy(),
+            None => Ok(PyDict::new(py)),
+        }
+    }
+
     fn headers<'py>(&mut self, py: Python<'py>, request: &Request) -> PyResult<Bound<'py, PyList>> {
         let headers = PyList::empty(py);
         for (name, value) in request.head().headers() {
@@ -87,6 +98,11 @@ impl AsgiContext {
         }
         if connection.get().is_secure() {
             scope.set_item(pyo3::intern!(py, "scheme"), request.scheme(py))?;
+            if let Some(security) = connection.get().security(py)? {
+                let extensions = self.extensions(py)?;
+                extensions.set_item(pyo3::intern!(py, "tls"), tls_extension(py, &security)?)?;
+                scope.set_item(pyo3::intern!(py, "extensions"), extensions)?;
+            }
         }
         scope.set_item(pyo3::intern!(py, "path"), request.path(py))?;
         scope.set_item(pyo3::intern!(py, "raw_path"), request.raw_path(py))?;
@@ -109,6 +125,23 @@ impl AsgiContext {
         scope.set_item(pyo3::intern!(py, "state"), self.state.bind(py).copy()?)?;
         Ok(scope)
     }
+}
+
+/// The TLS extension, version 0.2. The certificate that the server has shown and the name in the client's are not told: the
+/// specification lets both be None.
+fn tls_extension<'py>(py: Python<'py>, security: &Security) -> PyResult<Bound<'py, PyDict>> {
+    let extension = PyDict::new(py);
+    extension.set_item("server_cert", py.None())?;
+    let chain = security.peer_certificates.iter().map(|der| pem_of(der));
+    extension.set_item(
+        "client_cert_chain",
+        PyList::new(py, chain.collect::<Vec<_>>())?,
+    )?;
+    extension.set_item("client_cert_name", py.None())?;
+    extension.set_item("client_cert_error", py.None())?;
+    extension.set_item("tls_version", security.version_number)?;
+    extension.set_item("cipher_suite", security.cipher_number)?;
+    Ok(extension)
 }
 
 /// Host and port; None for a peer that has no such address.

@@ -584,7 +584,8 @@ impl Connection {
     }
 
     /// Take the socket out of Floodway, with the bytes that were received and not delivered. Reactor's thread only; the
-    /// connection then counts as closed. Raises RuntimeError elsewhere, while opening or closing, or with output pending.
+    /// connection then counts as closed. Raises RuntimeError elsewhere, while opening or closing, with output pending, and
+    /// for TLS.
     fn take_socket(slf: &Bound<'_, Self>) -> PyResult<(Py<PyAny>, Py<PyBytes>)> {
         use std::os::fd::IntoRawFd;
         let py = slf.py();
@@ -600,6 +601,11 @@ impl Connection {
             })?
             .take_socket(this.token);
         let Some((socket, unread)) = taken else {
+            if this.is_secure() {
+                return Err(PyRuntimeError::new_err(
+                    "cannot take the socket of a TLS connection: its keys would stay behind",
+                ));
+            }
             return Err(PyRuntimeError::new_err(format!(
                 "cannot take the socket of a connection that is {}; wait until it is open and its output was sent",
                 this.state()

@@ -181,11 +181,7 @@ impl Reactor {
     }
 
     /// Asks the owner what encrypts a connection, in the same way.
-    pub(crate) fn ask_security(
-        &self,
-        py: Python<'_>,
-        token: Token,
-    ) -> PyResult<Option<Security>> {
+    pub(crate) fn ask_security(&self, py: Python<'_>, token: Token) -> PyResult<Option<Security>> {
         let question = |sender| Message::AskSecurity(token, sender);
         self.ask(py, "what a connection is encrypted with", question)
     }

@@ -1,4 +1,4 @@
-"""Signals that stop an engine, and one that has it report. Installed for as long as `serve` runs, then restored."""
+"""Signals that stop an engine, have it report or read certificates again; for as long as `serve` runs, then restored."""
 
 import logging
 import os
@@ -43,6 +43,12 @@ def signals_to(engine: Engine, numbers: Iterable[signal.Signals] = STOP_SIGNALS)
             for name, stack in engine.stacks().items():
                 logger.warning("%s:\n%s", name, stack)
 
+    def reload(_number: int, _frame: FrameType | None) -> None:
+        try:
+            engine.reload_tls()
+        except (OSError, ValueError) as error:
+            logger.error("SIGHUP: the TLS certificates stay as they were: %s", error)
+
     def restore() -> None:
         for number, handler in earlier.items():
             signal.signal(number, handler)
@@ -51,6 +57,8 @@ def signals_to(engine: Engine, numbers: Iterable[signal.Signals] = STOP_SIGNALS)
     for number in numbers:
         earlier[number] = signal.signal(number, stop)
     earlier[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, report)
+    if engine.uses_tls and signal.SIGTERM in earlier and hangup_reloads:
+        earlier[signal.SIGHUP] = signal.signal(signal.SIGHUP, reload)
     try:
         yield stop_if_told
     finally:
