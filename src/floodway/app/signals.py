@@ -57,7 +57,7 @@ def signals_to(engine: Engine, numbers: Iterable[signal.Signals] = STOP_SIGNALS)
     for number in numbers:
         earlier[number] = signal.signal(number, stop)
     earlier[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, report)
-    if engine.uses_tls and signal.SIGTERM in earlier and hangup_reloads:
+    if engine._uses_tls:  # noqa: SLF001 - made for serve
         earlier[signal.SIGHUP] = signal.signal(signal.SIGHUP, reload)
     try:
         yield stop_if_told

@@ -15,13 +15,16 @@ from floodway.app.application import check_name, failed, has_user_frames
 from floodway.base.address import parse
 from floodway.cli.application import ended_by
 from floodway.cli.options import given_options, option_flags
+from floodway.cli.tls import tls_config, tls_flags
 from floodway.config import sort_options, split_service_options
+from floodway.conn.tls_endpoints import check_tls
 from floodway.errors import ApplicationError, ListenError, NotStopped
 from floodway.log import JsonFormatter
 
 logger: Final = logging.getLogger(__name__)
 
 DEFAULT_ADDRESS: Final = "tcp://127.0.0.1:9000"
+DEFAULT_TLS_ADDRESS: Final = "tls://127.0.0.1:9000"
 BALANCERS: Final[dict[str, type[floodway.Balancer]]] = {
     "least-connections": floodway.LeastConnections,
     "round-robin": floodway.RoundRobin,
@@ -41,6 +44,7 @@ _WORKERS_FORMAT: Final = "%(asctime)s %(levelname)-8s [%(process)d] %(name)s: %(
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="[default: text]")
 @click.option("--log-config", type=click.Path(exists=True, dir_okay=False),
               help="A logging configuration: JSON for dictConfig, anything else for fileConfig.")  # fmt: skip
+@tls_flags
 @option_flags
 @click.pass_context
 def serve(  # noqa: PLR0913, PLR0917 - a parameter for each flag
@@ -53,20 +57,23 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each flag
     log_level: str | None,
     log_format: str | None,
     log_config: str | None,
-    **_: object,
+    **flags: object,
 ) -> None:
     """Serve the handler MODULE:ATTRIBUTE on each ADDRESS.
 
-    An ADDRESS is tcp://host:port, unix:///path?mode=660, unix://@name or fd://number. Without one it takes the sockets
-    that systemd passed, else tcp://127.0.0.1:9000. A size is in bytes, a time in seconds.
+    An ADDRESS is tcp://host:port, tls://host:port, unix:///path?mode=660, unix://@name or fd://number. Without one it takes the sockets
+    that systemd passed, else tcp://127.0.0.1:9000, tls:// with --ssl-certfile. A size is in bytes, a time in seconds.
     """
     options = given_options(ctx)
     _set_up_logging(log_level, log_format, log_config, process=bool(options.get("workers")))
-    chosen = addresses or (() if "LISTEN_FDS" in os.environ else (DEFAULT_ADDRESS,))
-    _check(application, options, chosen)
+    tls = tls_config(flags)
+    default = DEFAULT_ADDRESS if tls is None else DEFAULT_TLS_ADDRESS
+    chosen = addresses or (() if "LISTEN_FDS" in os.environ else (default,))
+    _check(application, options, chosen, tls)
     sys.path.insert(0, str(Path(app_dir).resolve()))
     try:
-        floodway.serve(application, *chosen, balancer=BALANCERS[balancer]() if balancer else None, **options)
+        deals = BALANCERS[balancer]() if balancer else None
+        floodway.serve(application, *chosen, balancer=deals, tls=tls, **options)
     except NotStopped as error:
         _end_process(error)
     except ApplicationError as error:
@@ -79,13 +86,17 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each flag
         raise click.ClickException(str(error) or type(error).__name__) from error
 
 
-def _check(application: str, options: dict[str, Any], addresses: tuple[str, ...]) -> None:  # Any: as each field says
+def _check(
+    application: str,
+    options: dict[str, Any],  # Any: as each field says
+    addresses: tuple[str, ...],
+    tls: floodway.TLSConfig | None,
+) -> None:
     """Make a usage error of what the arguments cannot mean, before anything is imported."""
     try:
         check_name(application)
         sort_options(split_service_options(options)[2], None, "floodway serve")
-        for address in addresses:
-            parse(address)
+        check_tls(tls, [parse(address) for address in addresses])
     except (ValueError, TypeError) as error:
         raise click.UsageError(str(error)) from error
 

@@ -365,6 +365,11 @@ class Engine:
         while not has_closed.wait(SIGNAL_SECONDS):
             pass  # let signals in
 
+    @property
+    def _uses_tls(self) -> bool:
+        """Whether there are certificates to read again."""
+        return not self._tls.is_empty
+
     def _look_again(self) -> None:
         """Look whether somebody waits at the sockets that are shared with other processes."""
         for reactor in self._started_one("look again").reactors.accepting:
