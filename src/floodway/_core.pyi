@@ -230,7 +230,7 @@ class TLSInfo:  # home: floodway.base.tls
     """What a TLS connection has agreed on. Immutable; any thread."""
     @property
     def version(self) -> str:
-        """"TLSv1.3" or "TLSv1.2"."""
+        """ "TLSv1.3" or "TLSv1.2"."""
     @property
     def cipher(self) -> str:
         """The cipher suite, such as "TLS_AES_128_GCM_SHA256"."""

@@ -214,9 +214,7 @@ class Engine:
             parsed = replace(parsed, tls=True)
         framing = framing or handler.framing
         endpoint = self._tls.of(parsed, tls, framing.alpn)
-        route = Route(
-            handler=handler, framing=framing, limits=limits or self._limits, options=chosen, tls=endpoint
-        )
+        route = Route(handler=handler, framing=framing, limits=limits or self._limits, options=chosen, tls=endpoint)
         listener = Listener(parsed, route)
         with self._lock:
             self._provide_for(handler)

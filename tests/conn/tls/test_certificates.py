@@ -108,7 +108,9 @@ def test_what_is_wrong_with_a_file_is_said_with_its_name(authority: Authority, t
 
 
 def test_secrets_are_not_shown(authority: Authority) -> None:
-    config = floodway.TLSConfig.from_files(authority.server[0], authority.encrypted(authority.server[1], "hidden"), password="hidden")
+    config = floodway.TLSConfig.from_files(
+        authority.server[0], authority.encrypted(authority.server[1], "hidden"), password="hidden"
+    )
     assert "hidden" not in repr(config)
     assert "ticket_secret" not in repr(config)
 

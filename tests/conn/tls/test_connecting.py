@@ -67,7 +67,9 @@ def test_a_server_for_another_name_or_of_another_root_is_refused(authority: Auth
             with pytest.raises(floodway.TLSError, match=reason):
                 raise error
         client = Collector()
-        engine.connect(f"tcp://127.0.0.1:{port}", client, tls=floodway.ClientTLS(verify=False, server_name="other.test"))
+        engine.connect(
+            f"tcp://127.0.0.1:{port}", client, tls=floodway.ClientTLS(verify=False, server_name="other.test")
+        )
         client.wait_opened()
         other = Collector()
         engine.connect(f"tcp://localhost:{port}", other, tls=trust).write(b"x")
@@ -77,7 +79,9 @@ def test_a_server_for_another_name_or_of_another_root_is_refused(authority: Auth
 def test_a_close_during_the_handshake_ends_it_at_once(authority: Authority) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, floodway.Engine() as engine:
         client = Collector()
-        conn = engine.connect(f"tls://127.0.0.1:{silent.getsockname()[1]}", client, tls=floodway.ClientTLS(ca=authority.root))
+        conn = engine.connect(
+            f"tls://127.0.0.1:{silent.getsockname()[1]}", client, tls=floodway.ClientTLS(ca=authority.root)
+        )
         peer, _ = silent.accept()
         with peer:
             assert peer.recv(1) == b"\x16"  # its greeting
