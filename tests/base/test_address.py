@@ -14,6 +14,7 @@ from floodway.base.address import FdAddress, TcpAddress, UnixAddress, inherited_
         ("tcp://localhost:0", TcpAddress("localhost", 0)),
         ("tcp://[::1]:65535", TcpAddress("::1", 65535)),
         ("tcp://[::]:80", TcpAddress("::", 80)),
+        ("tls://[::1]:443", TcpAddress("::1", 443, tls=True)),
         ("unix:///run/a.sock", UnixAddress("/run/a.sock")),
         ("unix:///run/a.sock?mode=660", UnixAddress("/run/a.sock", 0o660)),
         ("unix://@name", UnixAddress("@name")),
@@ -44,7 +45,6 @@ def test_an_address_is_read_and_printed_back(text: str, address: object) -> None
         ("unix:///a?mod=660", "?mode=660"),
         ("unix://@a?mode=660", "no permissions"),
         ("fd://x", "fd://3"),
-        ("tls://host:443", "behind a TLS proxy"),
     ],
 )
 def test_a_wrong_address_is_refused_with_its_value_and_what_to_write(text: str, advice: str) -> None:

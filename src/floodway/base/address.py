@@ -88,7 +88,7 @@ def parse(text: str | Address) -> Address:
     """Read an address. Raises ValueError with what to write instead.
 
     >>> parse("tcp://[::1]:9000")
-    TcpAddress(host='::1', port=9000)
+    TcpAddress(host='::1', port=9000, tls=False)
     >>> str(parse("unix:///run/app.sock?mode=660"))
     'unix:///run/app.sock?mode=660'
     """

@@ -26,8 +26,8 @@ class Certificate:
     """The files of a certificate and its private key, both PEM.
 
     `chain`: the certificate, followed by those that lead to the root. `key`: PKCS#8, also encrypted with `password`,
-    PKCS#1 or SEC 1; None: it is in the file of the chain. `names`: what clients ask for (SNI) to be shown this one, such
-    as `*.example.com`; empty: the names in the certificate.
+    PKCS#1 or SEC 1; None: it is in the file of the chain. `names`: what clients ask for (SNI) to be shown this one,
+    such as `*.example.com`; empty: the names in the certificate.
     """
 
     chain: str | os.PathLike[str]
@@ -47,11 +47,11 @@ class TLSConfig:
     """What a listener's TLS is made of. Names files; they are read when a server starts and when it reloads.
 
     The first of the `certificates` is shown to clients that ask for no name, or for one that none has. `alpn`: the
-    application protocols, the preferred first; a client that offers only others is refused; None: `http/1.1` where HTTP is
-    spoken, else what clients offer is not looked at. `client_ca`: a file with the roots by which the certificates of clients
-    are judged, who may show one ("optional") or must ("required"). `ticket_secret`: 32 bytes; whoever has them resumes
-    sessions that another one began, so all processes of a service share it, and it is made anew with each
-    configuration; None: no session is resumed.
+    application protocols, the preferred first; a client that offers only others is refused; None: `http/1.1` where HTTP
+    is spoken, else what clients offer is not looked at. `client_ca`: a file with the roots by which the certificates of
+    clients are judged, who may show one ("optional") or must ("required"). `ticket_secret`: 32 bytes; whoever has them
+    resumes sessions that another one began, so all processes of a service share them; they are random unless given.
+    None: no session is resumed.
 
     Raises ValueError for what cannot be meant.
 
@@ -90,7 +90,7 @@ class TLSConfig:
         client_ca: str | os.PathLike[str] | None = None,
         verify_client: VerifyClient = "none",
     ) -> Self:
-        """With one certificate, whose files are checked now. Raises OSError, and ValueError that names file and cause."""
+        """With one certificate; its files are checked now. Raises OSError, and ValueError with file and cause."""
         config = cls(
             certificates=(Certificate(cert, key, password),),
             alpn=None if alpn is None else tuple(alpn),
@@ -104,7 +104,7 @@ class TLSConfig:
     def server(self, alpn: tuple[str, ...] = ()) -> TlsServer:
         """What encrypts a listener's connections, with what the files hold now; `alpn`: unless it says otherwise.
 
-        Raises OSError for a file that cannot be read, and ValueError, which names it, for what is wrong with its content.
+        Raises OSError for a file that cannot be read, and ValueError, which names it, if its content is wrong.
         """
         return TlsServer(
             [certificate.read() for certificate in self.certificates],
@@ -121,8 +121,8 @@ class ClientTLS:
     """What an outgoing connection asks of its server.
 
     `ca`: a file with the roots that are trusted, instead of the system's. `verify=False`: whoever answers is believed,
-    so that the connection is private, but nobody knows with whom. `server_name`: whom the certificate has to be for; None:
-    the host that is connected to. `certificate`: what is shown to a server that asks.
+    so that the connection is private, but nobody knows with whom. `server_name`: whom the certificate has to be for;
+    None: the host that is connected to. `certificate`: what is shown to a server that asks.
 
     >>> ClientTLS(alpn=("http/1.1",)).verify
     True

@@ -61,8 +61,9 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each flag
 ) -> None:
     """Serve the handler MODULE:ATTRIBUTE on each ADDRESS.
 
-    An ADDRESS is tcp://host:port, tls://host:port, unix:///path?mode=660, unix://@name or fd://number. Without one it takes the sockets
-    that systemd passed, else tcp://127.0.0.1:9000, tls:// with --ssl-certfile. A size is in bytes, a time in seconds.
+    An ADDRESS is tcp://host:port, tls://host:port, unix:///path?mode=660, unix://@name or fd://number. Without one it
+    takes the sockets that systemd passed, else tcp://127.0.0.1:9000, or tls:// with --ssl-certfile. A size is in bytes,
+    a time in seconds.
     """
     options = given_options(ctx)
     _set_up_logging(log_level, log_format, log_config, process=bool(options.get("workers")))

@@ -13,8 +13,8 @@ Command = TypeVar("Command", bound=Callable[..., object])
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 _VERIFY: Final[dict[str, VerifyClient]] = {"0": "none", "1": "optional", "2": "required"}  # the numbers of `ssl.CERT_*`
 _FLAGS: Final = (
-    click.option("--ssl-certfile", type=_FILE, help="PEM file with the certificate and its chain; for tls:// addresses."),
-    click.option("--ssl-keyfile", type=_FILE, help="PEM file with the private key. [default: the file of the certificate]"),
+    click.option("--ssl-certfile", type=_FILE, help="PEM file with the certificate and its chain."),
+    click.option("--ssl-keyfile", type=_FILE, help="PEM file with the private key. [default: as --ssl-certfile]"),
     click.option("--ssl-keyfile-password", help="What the private key is encrypted with."),
     click.option("--ssl-ca-certs", type=_FILE, help="PEM file with the roots that clients' certificates lead to."),
     click.option("--ssl-cert-reqs", type=click.Choice([*_VERIFY, *_VERIFY.values()]), default="none", show_default=True,

@@ -62,8 +62,8 @@ class Engine:
     A context manager; every method is safe from any thread, and from callbacks.
 
     `handler` serves the `addresses` given here and is the default of `listen`. `framing` overrides the handler's for
-    these addresses. `tls` is for those that are `tls://`. Options are the fields of `EngineOptions`, `ListenerOptions` and `Limits`; a single limit overrides
-    the one in `limits`. Costs about 2 MB of memory a reactor.
+    these addresses, `tls` is for those that are `tls://`. Options are the fields of `EngineOptions`, `ListenerOptions`
+    and `Limits`; a single limit overrides the one in `limits`. Costs about 2 MB of memory a reactor.
 
     >>> from floodway.app.echo import Echo
     >>> with Engine(Echo(), "tcp://127.0.0.1:0", idle_timeout=60) as engine:
@@ -244,11 +244,11 @@ class Engine:
         """Connect, and return at once a connection in the state "opening"; what is written to it meanwhile is queued.
 
         Success is the handler's `on_open`; failure is `on_close` alone, with ConnectTimeout after `timeout` seconds,
-        socket.gaierror for a name that is unknown, the system's error, or TLSError. `reactor` owns it; without, the reactor of
-        the calling thread, or the least loaded. Names resolve on another thread.
+        socket.gaierror for a name that is unknown, the system's error, or TLSError. `reactor` owns it; without, the
+        reactor of the calling thread, or the least loaded. Names resolve on another thread.
 
-        `tls=True`, the default for a `tls://` address, encrypts it and believes a server whose certificate is for this host
-        and leads to one of the system's roots; a `ClientTLS` says otherwise. `on_open` comes after the handshake.
+        `tls=True`, the default for a `tls://` address, encrypts it and believes a server whose certificate is for this
+        host and leads to one of the system's roots; a `ClientTLS` says otherwise. `on_open` comes after the handshake.
 
         A handler object is meant to serve many connections: what belongs to one goes into `user_data`. RuntimeError
         beyond 128 different objects.
@@ -266,7 +266,8 @@ class Engine:
     def reload_tls(self) -> None:
         """Read the files of every listener's TLS again, for connections that are accepted from now on.
 
-        Those that exist stay as they are. Raises OSError or ValueError for a file that cannot be used; then all is as before.
+        Those that exist stay as they are. Raises OSError or ValueError for a file that cannot be used; then nothing has
+        changed.
         """
         self._check_process()
         self._tls.reload()

@@ -23,8 +23,8 @@ class TlsEndpoints:
     def of(self, address: Address, config: TLSConfig | None, alpn: tuple[str, ...]) -> TlsServer | None:
         """What encrypts what is accepted there; None if nothing does. Reads the files.
 
-        `config`: the listener's own. `alpn`: what is spoken there. Raises OSError or ValueError for files that cannot be
-        used, and ValueError for an address that is to be encrypted without anybody having said how.
+        `config`: the listener's own. `alpn`: what is spoken there. Raises OSError or ValueError for files that cannot
+        be used, and ValueError for an address that is to be encrypted without anybody having said how.
         """
         is_secure = isinstance(address, TcpAddress) and address.tls
         config = config or (self._default if is_secure else None)

@@ -56,7 +56,15 @@ def fetch(authority: Authority, url: str) -> bytes:
 @pytest.mark.parametrize("arguments", [(), ("--tlsv1.3",), ("--tls-max", "1.2"), ("--http1.1",)])
 def test_curl_gets_answers(authority: Authority, arguments: tuple[str, ...]) -> None:
     with serving(authority, application) as (_, url):
-        command = ("curl", "--silent", "--show-error", "--fail", "--cacert", authority.root, *arguments)
+        command: tuple[str | Path, ...] = (
+            "curl",
+            "--silent",
+            "--show-error",
+            "--fail",
+            "--cacert",
+            authority.root,
+            *arguments,
+        )
         one = subprocess.run([*command, f"{url}/hello", f"{url}/again"], check=True, capture_output=True)
         assert one.stdout == b"https GET /helloGET /again".replace(b"GET /again", b"https GET /again")
         large = subprocess.run([*command, f"{url}/large"], check=True, capture_output=True)
@@ -67,7 +75,15 @@ def test_a_body_is_uploaded(authority: Authority, tmp_path: Path) -> None:
     body = tmp_path / "body"
     body.write_bytes(b"y" * 8 * MIB)
     with serving(authority, application) as (_, url):
-        command = ("curl", "--silent", "--fail", "--cacert", authority.root, "--data-binary", f"@{body}")
+        command: tuple[str | Path, ...] = (
+            "curl",
+            "--silent",
+            "--fail",
+            "--cacert",
+            authority.root,
+            "--data-binary",
+            f"@{body}",
+        )
         done = subprocess.run([*command, f"{url}/length"], check=True, capture_output=True)
         assert done.stdout == str(8 * MIB).encode()
 
@@ -79,7 +95,7 @@ def test_http_is_agreed_on_and_other_protocols_are_refused(authority: Authority)
         with context.wrap_socket(dial(engine), server_hostname="localhost") as peer:
             assert peer.selected_alpn_protocol() == "http/1.1"
         context.set_alpn_protocols(["h2"])
-        with dial(engine) as plain, pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+        with dial(engine) as plain, pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
             context.wrap_socket(plain, server_hostname="localhost")
 
 

@@ -1,4 +1,4 @@
-"""`floodway serve` with certificates: in one process and in several, replaced while they serve, and what it says of bad ones."""
+"""`floodway serve` with certificates: in one process and in several, replaced while they serve, and bad ones."""
 
 import re
 import signal
@@ -55,7 +55,7 @@ def test_workers_serve_resume_and_take_new_certificates(
         target = service.target
         seen: dict[int, str] = {}
         session = None
-        resumed = set()
+        resumed: set[int] = set()
         while len(seen) < 2 or len(resumed) < 2:
             pid, name, peer = visit(target, context, session)
             seen[pid] = name

@@ -66,6 +66,16 @@ def test_a_session_is_resumed_on_every_reactor_and_after_a_reload(authority: Aut
                 assert peer.session_reused
 
 
+def test_without_a_ticket_secret_nothing_is_resumed(authority: Authority) -> None:
+    config = floodway.TLSConfig(certificates=(floodway.Certificate(*authority.server),), ticket_secret=None)
+    with floodway.Engine(Echo(), "tls://127.0.0.1:0", tls=config) as engine:
+        context = authority.context(version="1.2")
+        with context.wrap_socket(dial(engine), server_hostname="localhost") as peer:
+            session = peer.session
+        with context.wrap_socket(dial(engine), server_hostname="localhost", session=session) as peer:
+            assert not peer.session_reused
+
+
 def test_clients_have_to_show_a_certificate_where_that_is_required(authority: Authority) -> None:
     files = authority.issue("client")
     config = floodway.TLSConfig.from_files(*authority.server, client_ca=authority.root, verify_client="required")
@@ -100,7 +110,7 @@ def test_what_is_wrong_with_a_file_is_said_with_its_name(authority: Authority, t
         with pytest.raises(ValueError, match=message) as caught:
             floodway.TLSConfig.from_files(*files, password=password)
         assert "\n" not in str(caught.value)
-    with pytest.raises(FileNotFoundError, match="missing.pem"):
+    with pytest.raises(FileNotFoundError, match=r"missing.pem"):
         floodway.TLSConfig.from_files(tmp_path / "missing.pem")
     with pytest.raises(ValueError, match=rf"{empty}: there is no certificate in it"):
         floodway.TLSConfig.from_files(chain, key, client_ca=empty, verify_client="required")

@@ -5,6 +5,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def server(authority: Authority) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_server_is_believed_whose_certificate_is_for_the_host(authority: Authority, driver: str, host: str) -> None:
+def test_a_server_is_believed_whose_certificate_is_for_the_host(authority: Authority, driver: Any, host: str) -> None:
     client = Collector()
     with server(authority) as port, floodway.Engine(driver=driver) as engine:
         trust = floodway.ClientTLS(ca=authority.root)
@@ -55,10 +56,11 @@ def test_a_server_is_believed_whose_certificate_is_for_the_host(authority: Autho
 def test_a_server_for_another_name_or_of_another_root_is_refused(authority: Authority) -> None:
     trust = floodway.ClientTLS(ca=authority.root)
     with server(authority) as port, floodway.Engine() as engine:
-        for tls, reason in [
+        cases: list[tuple[bool | floodway.ClientTLS, str]] = [
             (floodway.ClientTLS(ca=authority.root, server_name="other.test"), "(?i)not valid for name"),
             (True, "(?i)UnknownIssuer"),
-        ]:
+        ]
+        for tls, reason in cases:
             client = Collector()
             engine.connect(f"tcp://127.0.0.1:{port}", client, tls=tls)
             (error,) = client.wait_closed()

@@ -67,7 +67,7 @@ def test_a_record_that_was_tampered_with_ends_the_connection_with_an_alert(autho
         peer.sendall(b"x")
         read_exactly(peer, 1)
         socket.socket.sendall(peer, b"\x17\x03\x03\x00\x20" + bytes(32))
-        with pytest.raises(ssl.SSLError, match="(?i)bad.record.mac"):
+        with pytest.raises(ssl.SSLError, match=r"(?i)bad.record.mac"):
             read_to_end(peer)
         (error,) = handler.wait_closed()
         assert isinstance(error, floodway.TLSError)
@@ -92,11 +92,11 @@ def test_plain_http_sent_to_a_handler_of_bytes_ends_without_a_word(authority: Au
 def test_a_version_or_a_protocol_that_is_not_spoken_is_refused(authority: Authority) -> None:
     config = floodway.TLSConfig.from_files(*authority.server, min_version="1.3", alpn=["ours"])
     with floodway.Engine(Echo(), "tls://127.0.0.1:0", tls=config) as engine:
-        with dial(engine) as plain, pytest.raises(ssl.SSLError, match="(?i)protocol.version"):
+        with dial(engine) as plain, pytest.raises(ssl.SSLError, match=r"(?i)protocol.version"):
             authority.context(version="1.2").wrap_socket(plain, server_hostname="localhost")
         context = authority.context()
         context.set_alpn_protocols(["theirs"])
-        with dial(engine) as plain, pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+        with dial(engine) as plain, pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
             context.wrap_socket(plain, server_hostname="localhost")
         context.set_alpn_protocols(["theirs", "ours"])
         with context.wrap_socket(dial(engine), server_hostname="localhost") as peer:

@@ -1,5 +1,6 @@
-"""What a plain connection does, an encrypted one does too: whole, in order, in both directions, and slowed by its peer."""
+"""What a plain connection does, an encrypted one does too: whole, in order, both ways, and slowed by its peer."""
 
+import contextlib
 import random
 import socket
 import ssl
@@ -62,9 +63,10 @@ def test_a_peer_that_does_not_read_stops_the_server_from_reading(authority: Auth
     ):
         peer.setblocking(False)
         sent = 0
-        with pytest.raises((ssl.SSLWantWriteError, ssl.SSLWantReadError)):
+        with contextlib.suppress(ssl.SSLWantWriteError, ssl.SSLWantReadError):
             while sent < 64 * MIB:
                 sent += peer.send(b"x" * 65_536)
+        assert sent < 64 * MIB
         (conn,) = handler.wait_opened()
         assert conn.pending_output < 2 * MIB
         peer.settimeout(20)

@@ -1,7 +1,7 @@
 """What a service is made of, as `serve` was told: the same for every worker, and for those that replace them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -10,7 +10,7 @@ from floodway.app.handler import Handler
 from floodway.app.interface import load_application
 from floodway.app.workers.hand_over import Channels
 from floodway.app.workers.sockets import Held
-from floodway.base.tls import TLSConfig
+from floodway.base.tls import TLSConfig, TlsServer
 from floodway.config import ApplicationOptions, ListenerOptions, Options, sort_options
 from floodway.conn.balancing import Balancer
 from floodway.conn.dispatcher import Destinations, Seats
@@ -65,7 +65,9 @@ class Service:
         engine = Engine(handler, limits=self.limits, tls=self.tls, **self.options)
         if seats is not None:
             engine._place = Place(seat=(seats, index, os.getpid()))  # noqa: SLF001 - made for workers
-        return engine, self._hold(engine, handler, self.framing or handler.framing, held, index, encrypted=True)
+        framing = self.framing or handler.framing
+        servers = [engine._tls.of(one.address, None, framing.alpn) for one in held]  # noqa: SLF001 - the same
+        return engine, self._hold(engine, [self._route(handler, framing, tls) for tls in servers], held, index)
 
     def entrance(self, held: Sequence[Held], channels: Channels) -> tuple[Engine, Destinations]:
         """The accepting process's engine, and where it hands over what it accepts."""
@@ -75,37 +77,26 @@ class Service:
         limits = replace(self.limits, max_connections=None, max_connections_per_ip=None)  # the workers' to judge
         engine = Engine(handler, balancer=self.balancer, limits=limits, **cast("Options", options))
         engine._place = Place(destinations=destinations)  # noqa: SLF001 - made for workers
-        for listener in self._hold(engine, handler, handler.framing, held, 0, encrypted=False):
+        routes = [self._route(handler, handler.framing, None) for _ in held]
+        for listener in self._hold(engine, routes, held, 0):
             destinations.add_address(listener.route)
         for index in range(len(channels)):
             destinations.add_seat(index, channels.near(index))
         return engine, destinations
 
-    def _hold(
-        self,
-        engine: Engine,
-        handler: HandlerLike,
-        framing: FramingLike,
-        held: Sequence[Held],
-        index: int,
-        *,
-        encrypted: bool,
-    ) -> list[HeldListener]:
+    def _route(self, handler: HandlerLike, framing: FramingLike, tls: TlsServer | None) -> Route:
+        return Route(handler=handler, framing=framing, limits=self.limits, options=self.listener_options, tls=tls)
+
+    @staticmethod
+    def _hold(engine: Engine, routes: Iterable[Route], held: Sequence[Held], index: int) -> list[HeldListener]:
         listeners: list[HeldListener] = []
-        for one in held:
-            route = Route(
-                handler=handler,
-                framing=framing,
-                limits=self.limits,
-                options=self.listener_options,
-                tls=engine._tls.of(one.address, None, framing.alpn) if encrypted else None,  # noqa: SLF001 - the same
-            )
+        for one, route in zip(held, routes, strict=True):
             listeners.append(HeldListener(one.address, one.socket, route, one.source, index))
             engine._hold(listeners[-1])  # noqa: SLF001 - made for workers
         return listeners
 
 
-def make_service(
+def make_service(  # noqa: PLR0913, PLR0917 - what `serve` takes
     application: object,
     application_options: ApplicationOptions,
     balancer: Balancer | None,
