@@ -369,6 +369,7 @@ impl Reactor {
 
     /// What becomes of the connections of one listener or connector; before they exist. Any thread.
     #[pyo3(signature = (*, interest, framing, limits, keepalive, nodelay, serialized, tls = None))]
+    #[allow(clippy::too_many_arguments, reason = "Python names each of them")]
     fn add_route(
         &self,
         interest: u32,

@@ -157,6 +157,9 @@ impl Certificate<'_> {
 }
 
 /// A certificate, which is DER, as PEM (RFC 7468).
+///
+/// # Panics
+/// Never: its label is valid, and memory bounds its length.
 pub fn pem_of(certificate: &[u8]) -> String {
     let encoded =
         pkcs8::der::pem::encode_string("CERTIFICATE", pkcs8::der::pem::LineEnding::LF, certificate);

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import click
 
@@ -46,7 +46,7 @@ def tls_config(given: dict[str, Any]) -> TLSConfig | None:  # Any: what click ma
             password=given["ssl_keyfile_password"],
             min_version=given["ssl_min_version"],
             client_ca=given["ssl_ca_certs"],
-            verify_client=_VERIFY.get(reqs, reqs),
+            verify_client=_VERIFY.get(reqs) or cast("VerifyClient", reqs),
         )
     except (OSError, ValueError) as error:
         raise click.UsageError(str(error)) from error

@@ -29,6 +29,7 @@ class FramingLike(Protocol):
     @property
     def alpn(self) -> tuple[str, ...]:
         """What TLS calls the protocols that are spoken (ALPN); empty where it has no name for them."""
+        ...
 
     def native(self) -> Any:  # Any: the native Framing, whose home is in the layer above
         """The framing as the native core takes it."""
