@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import pytest
 
 import floodway
+from tests.helpers.certificates import Authority
 
 # A skip is a fact about the machine, and CI runs on one that we know: there it fails, unless its reason starts so.
 ALLOWED_SKIP = "not on this platform"
@@ -37,6 +38,12 @@ def driver(request: pytest.FixtureRequest) -> str:
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Each transport: an address to listen on."""
     return "tcp://127.0.0.1:0" if request.param == "tcp" else f"unix://{tmp_path}/s"
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Issues certificates for servers and clients with TLS."""
+    return Authority(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(params=["tcp-epoll", "unix-portable"])

@@ -26,6 +26,10 @@ from floodway.app.message import Response as Response
 from floodway.app.serve import serve as serve
 from floodway.base.buffer import LinkBuffer as LinkBuffer
 from floodway.base.buffer import View as View
+from floodway.base.tls import Certificate as Certificate
+from floodway.base.tls import ClientTLS as ClientTLS
+from floodway.base.tls import TLSConfig as TLSConfig
+from floodway.base.tls import TLSInfo as TLSInfo
 from floodway.config import ApplicationOptions as ApplicationOptions
 from floodway.config import EngineOptions as EngineOptions
 from floodway.config import ListenerOptions as ListenerOptions
@@ -66,6 +70,8 @@ __all__ = [
     "ApplicationOptions",
     "Balancer",
     "Buffered",
+    "Certificate",
+    "ClientTLS",
     "ConnectTimeout",
     "Connection",
     "ConnectionClosed",
@@ -99,7 +105,9 @@ __all__ = [
     "ServiceOptions",
     "ServiceStats",
     "SlowConsumer",
+    "TLSConfig",
     "TLSError",
+    "TLSInfo",
     "Timer",
     "View",
     "WorkerStats",

@@ -4,13 +4,14 @@ Every class is imported in exactly one Python module, its home; everyone else im
 """
 
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from socket import socket
 from typing import Any, Final, Literal, Self, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import Buffer
 
+from floodway.base.tls import Credentials, Pem
 from floodway.conn.route import FramingLike
 from floodway.conn.stats import LoadReport, ReactorStats
 from floodway.limits import Limits
@@ -243,6 +244,56 @@ class HandOver:  # home: floodway.conn.dispatcher
         """Hand over newcomers from the front, and return how many: fewer when the other side does not take them."""
 
 @final
+class TlsServer:  # home: floodway.base.tls
+    """Encrypts what listeners accept. Shared by all reactors of a process. Any thread."""
+    def __new__(
+        cls,
+        certificates: Sequence[Credentials],
+        *,
+        alpn: Sequence[str],
+        ticket_secret: bytes | None,
+        min_version: str,
+        client_roots: Pem | None,
+        require_client: bool,
+    ) -> Self:
+        """Raises ValueError, which names the file, for what is wrong with its content."""
+    def become_like(self, other: TlsServer) -> None:
+        """Encrypt further connections as the other one does. Those that exist stay as they are."""
+
+@final
+class TlsClient:  # home: floodway.base.tls
+    """Encrypts outgoing connections; holds the tickets that servers gave. Any thread."""
+    def __new__(
+        cls,
+        *,
+        roots: Pem | None,
+        verify: bool,
+        alpn: Sequence[str],
+        certificate: Credentials | None,
+        min_version: str,
+    ) -> Self:
+        """`roots` None: the system's. Raises ValueError as `TlsServer`."""
+
+@final
+class TLSInfo:  # home: floodway.base.tls
+    """What a TLS connection has agreed on. Immutable; any thread."""
+    @property
+    def version(self) -> str:
+        """ "TLSv1.3" or "TLSv1.2"."""
+    @property
+    def cipher(self) -> str:
+        """The cipher suite, such as "TLS_AES_128_GCM_SHA256"."""
+    @property
+    def alpn(self) -> str | None:
+        """The application protocol that was agreed on (ALPN), such as "http/1.1"; None if there was no talk of it."""
+    @property
+    def server_name(self) -> str | None:
+        """The name that the client asked for (SNI); None if it asked for none."""
+    @property
+    def peer_certificates(self) -> tuple[bytes, ...]:
+        """The peer's certificates as DER: its own, then those that lead to the root. Empty if it has shown none."""
+
+@final
 class Timer:  # home: floodway.conn.timers
     """A call that a reactor makes later. Any thread may cancel it."""
     def cancel(self) -> bool:
@@ -294,7 +345,15 @@ class Reactor:  # home: floodway.conn.reactor
         """Report this descriptor no more, and return whether it was watched. It may be closed by now; but where a
         duplicate of it is left, it has to be called before. Threads as `watch`; does nothing in a forked child."""
     def add_route(
-        self, *, interest: int, framing: Framing, limits: Limits, keepalive: int | None, nodelay: bool, serialized: bool
+        self,
+        *,
+        interest: int,
+        framing: Framing,
+        limits: Limits,
+        keepalive: int | None,
+        nodelay: bool,
+        serialized: bool,
+        tls: TlsServer | TlsClient | None = None,
     ) -> int:
         """What becomes of the connections of one listener or connector; before they exist. Any thread, also while
         the owner polls. Returns the number of its first event, above every EVENT_*; `interest` is a mask of 1 << ROUTE_*. `keepalive` in seconds, None for off.
@@ -319,10 +378,16 @@ class Reactor:  # home: floodway.conn.reactor
     def adopt(self, newcomer: Newcomer, route: int) -> None:
         """Own this socket from now on. Any thread. Consumes the newcomer."""
     def connect(
-        self, address: Address | None, route: int, *, timeout: float | None, user_data: object = None
+        self,
+        address: Address | None,
+        route: int,
+        *,
+        timeout: float | None,
+        user_data: object = None,
+        server_name: str | None = None,
     ) -> Connection:
         """Start a connection. Any thread. Address None: `Connection._resolved` follows once it is known;
-        the timeout counts from here."""
+        the timeout counts from here. `server_name`: whom the certificate has to be for, on a route with TLS."""
     def call_soon(self, function: Callable[..., object], *args: object) -> None:
         """Make this call on the owner's thread. Any thread."""
     def call_later(self, seconds: float, function: Callable[..., object], *args: object) -> Timer: ...
@@ -359,6 +424,8 @@ class Connection:  # home: floodway.conn.connection
     def peer(self) -> Address: ...
     @property
     def local(self) -> Address: ...
+    @property
+    def tls(self) -> TLSInfo | None: ...
     @property
     def reactor(self) -> Reactor: ...
     @property

@@ -15,6 +15,7 @@ from floodway.base.address import FdAddress, TcpAddress, UnixAddress, inherited_
         ("tcp://localhost:0", TcpAddress("localhost", 0)),
         ("tcp://[::1]:65535", TcpAddress("::1", 65535)),
         ("tcp://[::]:80", TcpAddress("::", 80)),
+        ("tls://[::1]:443", TcpAddress("::1", 443, tls=True)),
         ("unix:///run/a.sock", UnixAddress("/run/a.sock")),
         ("unix:///run/a.sock?mode=660", UnixAddress("/run/a.sock", 0o660)),
         ("unix://@name", UnixAddress("@name")),

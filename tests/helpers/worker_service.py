@@ -133,7 +133,7 @@ class WorkerService:
         """Where to connect."""
         if self._address.startswith("unix://"):
             return self._address.removeprefix("unix://")
-        return "127.0.0.1", int(self.said(r"listening on tcp://127.0.0.1:(\d+)")[0])
+        return "127.0.0.1", int(self.said(r"listening on t(?:cp|ls)://127.0.0.1:(\d+)")[0])
 
     def dial(self) -> socket.socket:
         """A connected client."""

@@ -47,10 +47,15 @@ pub trait Session: Send + fmt::Debug {
 /// Where the connections of a listener or connector get their sessions from.
 pub trait Sessions: Send + Sync + fmt::Debug {
     /// A session for a new connection. What it wants sent first, if it begins the handshake, goes to `out`.
+    /// `server_name`: whom an outgoing connection is for.
     ///
     /// # Errors
     /// The configuration does not allow any.
-    fn begin(&self, out: &mut Vec<u8>) -> Result<Box<dyn Session>, SessionError>;
+    fn begin(
+        &self,
+        server_name: Option<&str>,
+        out: &mut Vec<u8>,
+    ) -> Result<Box<dyn Session>, SessionError>;
 }
 
 /// What a handshake has agreed on.

@@ -9,6 +9,7 @@ use floodway_sys::SocketAddress;
 
 use crate::acceptor::Newcomer;
 use crate::reason::CloseReason;
+use crate::security::Security;
 
 /// Bytes that are sent without being copied and dropped by their owner's rules.
 pub trait Payload: AsRef<[u8]> + Send + fmt::Debug + 'static {}
@@ -69,12 +70,14 @@ pub enum Message<H: Host> {
     Done(Token, Option<LinkBuffer>),
     /// Own this socket.
     Adopt(Newcomer, u16),
-    /// Open a connection that `Shared::reserve` made a token for; `Resolved` follows.
-    Connect(Token, Option<Duration>),
+    /// Open a connection that `Shared::reserve` made a token for, with a server of this name; `Resolved` follows.
+    Connect(Token, Option<Duration>, Option<Box<str>>),
     /// The addresses of a connection that is being opened, to be tried in order.
     Resolved(Token, Vec<SocketAddress>),
     /// Answer with our address of this connection.
     AskLocal(Token, SyncSender<Option<SocketAddress>>),
+    /// Answer with what this connection is encrypted with.
+    AskSecurity(Token, SyncSender<Option<Security>>),
     /// A descriptor was closed in this process: accept again, if that pauses for want of one.
     DescriptorFreed,
     /// Call this on the owner's thread.

@@ -131,6 +131,15 @@ impl<H: Host> Connections<H> {
     }
 }
 
+/// What a connection needs while it is being opened.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    /// Whom it is for, if it is to be encrypted.
+    pub server_name: Option<Box<str>>,
+    /// Addresses to try if this one does not answer, the next one last.
+    pub fallbacks: Vec<SocketAddress>,
+}
+
 /// What a driver may see while it waits.
 struct View<'a, H: Host> {
     connections: &'a mut Connections<H>,
@@ -222,8 +231,8 @@ pub struct Reactor<H: Host> {
     /// What secure connections use in turn.
     pub(crate) scratch: Scratch,
     pub(crate) handshakes: Handshakes,
-    /// Of connections that are being opened: addresses to try if this one does not answer, the next one last.
-    pub(crate) fallbacks: HashMap<u32, Vec<SocketAddress>>,
+    /// What connections need while they are being opened, by slot.
+    pub(crate) openings: HashMap<u32, Opening>,
     pub(crate) clock: Clock,
     pub(crate) now: u32,
     pub(crate) draining: Option<crate::settle::Drain>,
@@ -290,7 +299,7 @@ impl<H: Host> Reactor<H> {
             spent: Vec::new(),
             scratch: Scratch::default(),
             handshakes: Handshakes::default(),
-            fallbacks: HashMap::new(),
+            openings: HashMap::new(),
             clock,
             now,
             draining: None,

@@ -53,6 +53,11 @@ impl<H: Host> Reactor<H> {
         match arrived {
             Ok(Arrived::InArea) => self.in_area.push(index),
             Ok(Arrived::Copied(count)) => self.shared.stats.bytes_copied.add(count as u64),
+            Ok(Arrived::Decrypted { plain, copied }) => {
+                self.shared.stats.bytes_in.add(plain as u64);
+                self.shared.stats.bytes_copied.add(copied as u64);
+                add_owned(&self.shared.slots.shared(index).bytes_in, plain as u64);
+            }
             Err(error) => return self.end_for(token, error),
         }
         if active.transport.peer_finished() {
@@ -142,20 +147,20 @@ impl<H: Host> Reactor<H> {
         self.look(index);
     }
 
-    /// Counts bytes that arrived. Returns whether anybody wants them.
+    /// Counts bytes that arrived, unless they have to be decrypted first. Returns whether anybody wants them.
     fn count_received(&mut self, index: u32, count: usize) -> bool {
-        self.shared.stats.bytes_in.add(count as u64);
+        let is_secure = self.connections.is_secure(index);
         let Some(slot) = self.connections.slots.get_mut(index) else {
             return false;
         };
         slot.touch(index, &mut self.touched);
         slot.progress = self.now;
-        add_owned(&self.shared.slots.shared(index).bytes_in, count as u64);
+        if !is_secure {
+            self.shared.stats.bytes_in.add(count as u64);
+            add_owned(&self.shared.slots.shared(index).bytes_in, count as u64);
+        }
         match slot.state {
-            State::Open => {
-                let wanted = self.shared.route(slot.route).wanted.data;
-                wanted || self.connections.is_secure(index)
-            }
+            State::Open => is_secure || self.shared.route(slot.route).wanted.data,
             State::Handshaking => true,
             State::Lingering => {
                 if let Some((_, Some(active))) = self.connections.parts(index) {

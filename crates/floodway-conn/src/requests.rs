@@ -11,7 +11,7 @@ use crate::clock::ticks;
 use crate::connection::{Active, Input, Marks, Pauses, Pending, Slot, State};
 use crate::driver::Interest;
 use crate::message::{Host, Message};
-use crate::reactor::Reactor;
+use crate::reactor::{Opening, Reactor};
 use crate::reason::CloseReason;
 use crate::route::Framing;
 use crate::shared::control;
@@ -35,7 +35,7 @@ impl<H: Host> Reactor<H> {
                 Message::Command(token, command) => self.command(token, command),
                 Message::Done(token, left) => self.done(token, left),
                 Message::Adopt(newcomer, route) => self.adopt(newcomer, route),
-                Message::Connect(token, timeout) => self.connect(token, timeout),
+                Message::Connect(token, timeout, name) => self.connect(token, timeout, name),
                 Message::Resolved(token, addresses) => self.resolved(token, addresses),
                 Message::AskLocal(token, answer) => {
                     let local = self
@@ -43,6 +43,9 @@ impl<H: Host> Reactor<H> {
                         .and_then(|(local, _)| local);
                     // Who asked may have stopped waiting.
                     let _ = answer.try_send(local);
+                }
+                Message::AskSecurity(token, answer) => {
+                    let _ = answer.try_send(self.security(token)); // as above
                 }
                 Message::DescriptorFreed => self.retry_listeners(),
                 Message::Call(call) => self.calls.push_back(call),
@@ -68,9 +71,16 @@ impl<H: Host> Reactor<H> {
 
     /// Flush, then close.
     pub fn close(&mut self, token: Token, reason: CloseReason) {
-        if self.shared.is_live(token) {
-            self.begin_close(token.slot, reason);
+        if !self.shared.is_live(token) {
+            return;
         }
+        let index = token.slot;
+        let slot = self.connections.slots.get(index);
+        if slot.is_some_and(|slot| slot.state == State::Handshaking) {
+            // What was written to it cannot be encrypted yet.
+            return self.retire(index, reason);
+        }
+        self.begin_close(index, reason);
     }
 
     /// Close at once.
@@ -147,8 +157,12 @@ impl<H: Host> Reactor<H> {
         let mut all = Marks::default();
         all.set(marks);
         self.shared.publish(token, peer, self.now);
-        self.shared.publish_state(index, State::Open);
         let configured = self.shared.route(route);
+        let state = match configured.sessions {
+            Some(_) => State::Handshaking,
+            None => State::Open,
+        };
+        self.shared.publish_state(index, state);
         if matches!(configured.framing, Framing::Buffered) {
             all.set(Marks::BUFFERED);
         }
@@ -181,7 +195,7 @@ impl<H: Host> Reactor<H> {
             if let Some(slot) = self.connections.slots.get_mut(index) {
                 slot.marks.set(Marks::UNHEARD);
             }
-            return self.begin_handshake(token, sessions.as_ref());
+            return self.begin_handshake(token, sessions.as_ref(), None);
         }
         if tell && let Some((_, active)) = self.connections.busy(index) {
             active.pending.set(Pending::OPEN);
@@ -193,10 +207,15 @@ impl<H: Host> Reactor<H> {
     }
 
     /// Encrypts a connection whose socket is connected. It is open when the handshake is done.
-    fn begin_handshake(&mut self, token: Token, sessions: &dyn Sessions) {
+    fn begin_handshake(
+        &mut self,
+        token: Token,
+        sessions: &dyn Sessions,
+        server_name: Option<&str>,
+    ) {
         let index = token.slot;
         let mut first = Vec::new();
-        let session = match sessions.begin(&mut first) {
+        let session = match sessions.begin(server_name, &mut first) {
             Ok(session) => session,
             Err(error) => {
                 return self.retire(index, CloseReason::Session(error.to_string().into()));
@@ -221,8 +240,14 @@ impl<H: Host> Reactor<H> {
         self.retire(index, CloseReason::System(errno));
     }
 
-    /// Opens a connection for a token that `Shared::reserve` has made; `resolved` follows.
-    pub fn connect(&mut self, token: Token, timeout: Option<Duration>) {
+    /// Opens a connection for a token that `Shared::reserve` has made; `resolved` follows. `server_name`: whom an encrypted
+    /// one is for.
+    pub fn connect(
+        &mut self,
+        token: Token,
+        timeout: Option<Duration>,
+        server_name: Option<Box<str>>,
+    ) {
         if !self.shared.is_live(token) {
             return;
         }
@@ -251,6 +276,11 @@ impl<H: Host> Reactor<H> {
                 marks,
             },
         );
+        let opening = Opening {
+            server_name,
+            fallbacks: Vec::new(),
+        };
+        self.openings.insert(index, opening);
         self.touch(index);
     }
 
@@ -260,7 +290,9 @@ impl<H: Host> Reactor<H> {
             return;
         }
         addresses.reverse();
-        self.fallbacks.insert(token.slot, addresses);
+        if let Some(opening) = self.openings.get_mut(&token.slot) {
+            opening.fallbacks = addresses;
+        }
         self.connect_next(token.slot, Errno::ADDRNOTAVAIL);
     }
 
@@ -276,7 +308,8 @@ impl<H: Host> Reactor<H> {
             if let Some(failed) = slot.socket.take() {
                 self.driver.close(failed.as_fd());
             }
-            let Some(address) = self.fallbacks.get_mut(&index).and_then(Vec::pop) else {
+            let opening = self.openings.get_mut(&index);
+            let Some(address) = opening.and_then(|it| it.fallbacks.pop()) else {
                 return self.retire(index, CloseReason::System(errno));
             };
             match self.begin_connect(index, token, address) {
@@ -307,13 +340,16 @@ impl<H: Host> Reactor<H> {
 
     /// A connect has succeeded.
     pub(crate) fn connected(&mut self, index: u32) {
-        self.fallbacks.remove(&index);
+        let opening = self.openings.remove(&index);
         let Some(slot) = self.connections.slots.get(index) else {
             return;
         };
         let sessions = self.shared.route(slot.route).sessions.clone();
         match (sessions, self.shared.slots.token(index)) {
-            (Some(sessions), Some(token)) => self.begin_handshake(token, sessions.as_ref()),
+            (Some(sessions), Some(token)) => {
+                let server_name = opening.and_then(|it| it.server_name);
+                self.begin_handshake(token, sessions.as_ref(), server_name.as_deref());
+            }
             _ => self.opened(index),
         }
     }

@@ -136,14 +136,23 @@ impl<H: Host> Reactor<H> {
         let Some((slot, active)) = self.connections.parts(index) else {
             return false;
         };
-        let flushed = active.is_none_or(|active| active.is_flushed());
+        let active = active.map(|active| &*active);
+        let flushed = active.is_none_or(Active::is_flushed);
         match slot.state {
-            State::Opening | State::Handshaking if self.draining.is_some() => {
-                // Nothing has begun that could be finished.
+            // Nothing has begun that could be finished; but a client that shakes hands is about to ask for something.
+            State::Opening | State::Handshaking
+                if self.draining.is_some_and(|drain| {
+                    !slot.marks.has(Marks::UNHEARD)
+                        || !is_before(self.now, drain.spare_silent_until)
+                }) =>
+            {
                 self.retire(index, CloseReason::ServerStopping);
                 false
             }
-            State::Handshaking if slot.marks.has(Marks::PEER_FINISHED) => {
+            State::Handshaking
+                if slot.marks.has(Marks::PEER_FINISHED)
+                    && active.is_none_or(|active| !active.transport.has_postponed()) =>
+            {
                 self.retire(index, CloseReason::Truncated);
                 false
             }
@@ -231,8 +240,12 @@ impl<H: Host> Reactor<H> {
     /// Why a connection ends whose peer has finished.
     fn reason_of_end(&mut self, index: u32) -> CloseReason {
         match self.connections.parts(index) {
-            Some((_, Some(active)))
-                if !active.transport.is_plain() && !active.transport.peer_finished() =>
+            // A protocol with nothing half said knows itself that nothing is missing, and most clients of HTTP just leave.
+            Some((slot, Some(active)))
+                if !active.transport.is_plain()
+                    && !active.transport.peer_finished()
+                    && (self.shared.route(slot.route).protocol.is_none()
+                        || !active.conversation_rests()) =>
             {
                 CloseReason::Truncated
             }
@@ -557,7 +570,7 @@ impl<H: Host> Reactor<H> {
         }
         let was_opening = slot.state == State::Opening;
         if was_opening {
-            self.fallbacks.remove(&index);
+            self.openings.remove(&index);
         }
         slot.state = State::Closed;
         self.shared.publish_state(index, State::Closed);

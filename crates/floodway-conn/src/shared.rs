@@ -174,9 +174,12 @@ impl<H: Host> Shared<H> {
         self.slots.is_live(token)
     }
 
-    /// The connections that exist now.
+    /// The connections that exist now, but for accepted ones that are not open yet, of which nobody has heard.
     pub fn live(&self) -> impl Iterator<Item = Token> + '_ {
-        self.slots.iter_live()
+        self.slots.iter_live().filter(|token| {
+            self.state(*token) != State::Handshaking
+                || self.control(*token) & control::HAS_OBJECT != 0
+        })
     }
 
     /// The route of a connection.

@@ -19,8 +19,10 @@ use crate::driver::Sent;
 use crate::message::Payload;
 use crate::output::{OutArea, OutQueue};
 
-/// The most bytes that are encrypted before the kernel is asked to take them.
+/// The most bytes that are encrypted before the kernel is asked to take them, and how often that is done before others have
+/// their turn.
 const ENCRYPT_BYTES: usize = 64 * 1024;
+const ENCRYPT_ROUNDS: usize = 4;
 
 /// See the module text.
 #[derive(Debug)]
@@ -54,6 +56,8 @@ pub(crate) enum Arrived {
     InArea,
     /// So many bytes were copied behind the input there was.
     Copied(usize),
+    /// The same after decryption, which has made so many bytes of it.
+    Decrypted { plain: usize, copied: usize },
 }
 
 /// What `Transport::send` did.
@@ -87,6 +91,14 @@ impl Transport {
 
     pub fn is_plain(&self) -> bool {
         matches!(self, Self::Plain)
+    }
+
+    /// What encrypts, if anything does.
+    pub fn session(&self) -> Option<&dyn Session> {
+        match self {
+            Self::Plain => None,
+            Self::Secure(secure) => Some(secure.session.as_ref()),
+        }
     }
 
     /// Whether the protocol's bytes can travel: always, but during a handshake.
@@ -175,7 +187,10 @@ impl Transport {
                     secure.finished = true; // the alert was the goodbye
                     return Err(TransportError::Session(error));
                 }
-                Ok(Arrived::Copied(copied))
+                Ok(Arrived::Decrypted {
+                    plain: scratch.plain.len(),
+                    copied,
+                })
             }
         }
     }
@@ -205,35 +220,43 @@ impl Transport {
                     Sent::Later => done.blocked = true,
                 }
             }
-            Self::Secure(secure) => loop {
-                let encrypted = &mut scratch.encrypted;
-                encrypted.clear();
-                encrypted.append(&mut secure.unsent);
-                if secure.session.is_open() && !output.is_empty() && encrypted.len() < ENCRYPT_BYTES
-                {
-                    let count = output
-                        .with_segments(area, |segments| {
-                            encrypt(secure.session.as_mut(), segments, encrypted)
-                        })
-                        .map_err(TransportError::Session)?;
-                    output.advance(count, spent);
-                    done.taken += count;
+            Self::Secure(secure) => {
+                for round in 1.. {
+                    let encrypted = &mut scratch.encrypted;
+                    encrypted.clear();
+                    encrypted.append(&mut secure.unsent);
+                    if secure.session.is_open()
+                        && !output.is_empty()
+                        && encrypted.len() < ENCRYPT_BYTES
+                    {
+                        let count = output
+                            .with_segments(area, |segments| {
+                                encrypt(secure.session.as_mut(), segments, encrypted)
+                            })
+                            .map_err(TransportError::Session)?;
+                        output.advance(count, spent);
+                        done.taken += count;
+                    }
+                    if encrypted.is_empty() {
+                        break;
+                    }
+                    let count = match send(&[IoSlice::new(encrypted)]) {
+                        Ok(Sent::Now(count)) => count,
+                        Ok(Sent::Later) => 0,
+                        Err(errno) => return Err(TransportError::System(errno)),
+                    };
+                    done.moved |= count > 0;
+                    if count < encrypted.len() {
+                        secure.unsent = encrypted[count..].to_vec();
+                        done.blocked = true;
+                        break;
+                    }
+                    if round == ENCRYPT_ROUNDS && !output.is_empty() {
+                        done.blocked = true; // there is room, so the next wait says so
+                        break;
+                    }
                 }
-                if encrypted.is_empty() {
-                    break;
-                }
-                let count = match send(&[IoSlice::new(encrypted)]) {
-                    Ok(Sent::Now(count)) => count,
-                    Ok(Sent::Later) => 0,
-                    Err(errno) => return Err(TransportError::System(errno)),
-                };
-                done.moved |= count > 0;
-                if count < encrypted.len() {
-                    secure.unsent = encrypted[count..].to_vec();
-                    done.blocked = true;
-                    break;
-                }
-            },
+            }
         }
         Ok(done)
     }

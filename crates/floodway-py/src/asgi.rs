@@ -5,6 +5,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use floodway_app::http1::Version;
+use floodway_conn::Security;
+use floodway_tls::pem_of;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
@@ -62,6 +64,15 @@ impl AsgiContext {
 }
 
 impl AsgiContext {
+    /// A copy of the template's.
+    fn extensions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let extensions = self.template.bind(py).get_item("extensions")?;
+        match extensions {
+            Some(extensions) => extensions.cast::<PyDict>()?.copy(),
+            None => Ok(PyDict::new(py)),
+        }
+    }
+
     fn headers<'py>(&mut self, py: Python<'py>, request: &Request) -> PyResult<Bound<'py, PyList>> {
         let headers = PyList::empty(py);
         for (name, value) in request.head().headers() {
@@ -100,6 +111,11 @@ impl AsgiContext {
         }
         if connection.get().is_secure() || request.told_secure().is_some() {
             scope.set_item(pyo3::intern!(py, "scheme"), request.scheme(py))?;
+            if let Some(security) = connection.get().security(py)? {
+                let extensions = self.extensions(py)?;
+                extensions.set_item(pyo3::intern!(py, "tls"), tls_extension(py, &security)?)?;
+                scope.set_item(pyo3::intern!(py, "extensions"), extensions)?;
+            }
         }
         let mut path = request.path(py);
         let mut raw_path = request.raw_path(py);
@@ -135,6 +151,23 @@ impl AsgiContext {
 fn is_below(path: &[u8], mount: &[u8]) -> bool {
     path.strip_prefix(mount)
         .is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+}
+
+/// The TLS extension, version 0.2. The certificate that the server has shown and the name in the client's are not told: the
+/// specification lets both be None.
+fn tls_extension<'py>(py: Python<'py>, security: &Security) -> PyResult<Bound<'py, PyDict>> {
+    let extension = PyDict::new(py);
+    extension.set_item("server_cert", py.None())?;
+    let chain = security.peer_certificates.iter().map(|der| pem_of(der));
+    extension.set_item(
+        "client_cert_chain",
+        PyList::new(py, chain.collect::<Vec<_>>())?,
+    )?;
+    extension.set_item("client_cert_name", py.None())?;
+    extension.set_item("client_cert_error", py.None())?;
+    extension.set_item("tls_version", security.version_number)?;
+    extension.set_item("cipher_suite", security.cipher_number)?;
+    Ok(extension)
 }
 
 /// Host and port; None for a peer that has no such address.

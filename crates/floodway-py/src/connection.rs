@@ -8,7 +8,7 @@ use floodway_app::http1::{Command, Http1};
 use floodway_base::{Token, limits};
 use floodway_conn::{
     Admitted, CloseReason, Closed, Framing as NativeFraming, Message, Outgoing, OutputPolicy,
-    Route, State, ticks,
+    Route, Security, State, ticks,
 };
 use floodway_sys::SocketAddress;
 use pyo3::buffer::PyBuffer;
@@ -23,6 +23,7 @@ use crate::host::PyHost;
 use crate::link_buffer::LinkBuffer;
 use crate::payload::BytesPayload;
 use crate::reactor::{Core, Reactor, abort};
+use crate::tls::TlsInfo;
 use crate::view::View;
 use crate::{address, errors, options};
 
@@ -240,6 +241,18 @@ impl Connection {
         );
     }
 
+    /// What TLS has agreed on, where it is open.
+    pub(crate) fn security(&self, py: Python<'_>) -> PyResult<Option<Security>> {
+        let reactor = self.reactor.get();
+        if !reactor.shared.is_live(self.token) {
+            return Ok(None);
+        }
+        match reactor.core_here() {
+            Some(mut core) => Ok(core.security(self.token)),
+            None => reactor.ask_security(py, self.token),
+        }
+    }
+
     /// Whether TLS protects it.
     pub(crate) fn is_secure(&self) -> bool {
         let shared = &self.reactor.get().shared;
@@ -352,6 +365,16 @@ impl Connection {
         };
         let local: SocketAddress = local.unwrap_or_else(|| Self::describe(slf).local);
         address::to_python(slf.py(), &local)
+    }
+
+    /// What a TLS connection has agreed on, from `on_open` until it is closed; None for a plain one. From another thread
+    /// than the reactor's the reactor is asked, as for `local`.
+    #[getter]
+    fn tls(&self, py: Python<'_>) -> PyResult<Option<TlsInfo>> {
+        if !self.is_secure() {
+            return Ok(None);
+        }
+        Ok(self.security(py)?.map(TlsInfo::new))
     }
 
     /// The reactor that owns this connection, for `call_later` and `call_soon`.
@@ -581,7 +604,8 @@ impl Connection {
     }
 
     /// Take the socket out of Floodway, with the bytes that were received and not delivered. Reactor's thread only; the
-    /// connection then counts as closed. Raises RuntimeError elsewhere, while opening or closing, or with output pending.
+    /// connection then counts as closed. Raises RuntimeError elsewhere, while opening or closing, with output pending, and
+    /// for TLS.
     fn take_socket(slf: &Bound<'_, Self>) -> PyResult<(Py<PyAny>, Py<PyBytes>)> {
         use std::os::fd::IntoRawFd;
         let py = slf.py();
@@ -597,6 +621,11 @@ impl Connection {
             })?
             .take_socket(this.token);
         let Some((socket, unread)) = taken else {
+            if this.is_secure() {
+                return Err(PyRuntimeError::new_err(
+                    "cannot take the socket of a TLS connection: its keys would stay behind",
+                ));
+            }
             return Err(PyRuntimeError::new_err(format!(
                 "cannot take the socket of a connection that is {}; wait until it is open and its output was sent",
                 this.state()

@@ -52,6 +52,7 @@ mod request_queue;
 mod seats;
 mod stats;
 mod timer;
+mod tls;
 #[allow(unsafe_code, reason = "the buffer protocol")]
 mod view;
 mod wsgi;
@@ -97,6 +98,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<seats::HandOver>()?;
     module.add_class::<seats::Seats>()?;
     module.add_class::<timer::Timer>()?;
+    module.add_class::<tls::TlsClient>()?;
+    module.add_class::<tls::TlsInfo>()?;
+    module.add_class::<tls::TlsServer>()?;
     module.add_class::<view::View>()?;
     module.add_class::<view::WritableView>()?;
     module.add_function(wrap_pyfunction!(connection::write_many, module)?)?;

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::framing::{Framing, Http};
+use crate::tls::Tls;
 
 /// The most bytes of a body that is kept in memory until it is complete, unless a limit says otherwise.
 const MAX_WHOLE_BODY_BYTES: u64 = 16 << 20;
@@ -62,6 +63,7 @@ pub(crate) fn route(
     nodelay: bool,
     serialized: bool,
     outlet: Option<Outlet<Message>>,
+    tls: Option<&Tls<'_>>,
 ) -> PyResult<Route<Http1>> {
     let wants = |event: u32| interest & 1 << event != 0;
     let policy: String = attribute(limits, "output_policy")?;
@@ -92,7 +94,7 @@ pub(crate) fn route(
             writable: wants(ROUTE_WRITABLE),
             close: wants(ROUTE_CLOSE),
         },
-        sessions: None,
+        sessions: tls.map(Tls::sessions),
         handshake_timeout: duration("handshake_timeout", attribute(limits, "handshake_timeout")?)?
             .unwrap_or(Duration::MAX),
         framing: framing.0.clone(),

@@ -7,12 +7,13 @@
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use floodway_base::{OwnerCell, OwnerRef, Token, limits};
 use floodway_conn::driver::DriverKind;
-use floodway_conn::{Clock, CloseReason, Delivery, Message, Polled, Shared, Source};
+use floodway_conn::{Clock, CloseReason, Delivery, Message, Polled, Security, Shared, Source};
 use floodway_sys::{Errno, socket};
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
@@ -30,6 +31,7 @@ use crate::newcomer::Newcomer;
 use crate::objects::Objects;
 use crate::options::{self, ROUTE_EVENTS};
 use crate::timer::Timer;
+use crate::tls::Tls;
 use crate::{address, errors, gate, stats};
 
 pub(crate) type Core = floodway_conn::Reactor<PyHost>;
@@ -186,11 +188,27 @@ impl Reactor {
         py: Python<'_>,
         token: Token,
     ) -> PyResult<Option<floodway_sys::SocketAddress>> {
-        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-        self.post(Message::AskLocal(token, sender));
+        let question = |sender| Message::AskLocal(token, sender);
+        self.ask(py, "the local address", question)
+    }
+
+    /// Asks the owner what encrypts a connection, in the same way.
+    pub(crate) fn ask_security(&self, py: Python<'_>, token: Token) -> PyResult<Option<Security>> {
+        let question = |sender| Message::AskSecurity(token, sender);
+        self.ask(py, "what a connection is encrypted with", question)
+    }
+
+    fn ask<T: Send>(
+        &self,
+        py: Python<'_>,
+        what: &str,
+        question: impl FnOnce(SyncSender<T>) -> Message<PyHost>,
+    ) -> PyResult<T> {
+        let (sender, receiver) = sync_channel(1);
+        self.post(question(sender));
         gate::detached(py, move || receiver.recv_timeout(ANSWER_TIMEOUT)).map_err(|_| {
             PyTimeoutError::new_err(format!(
-                "{} did not say the local address within {} s; a callback is blocking it",
+                "{} did not say {what} within {} s; a callback is blocking it",
                 self.name,
                 ANSWER_TIMEOUT.as_secs()
             ))
@@ -366,7 +384,8 @@ impl Reactor {
     }
 
     /// What becomes of the connections of one listener or connector; before they exist. Any thread.
-    #[pyo3(signature = (*, interest, framing, limits, keepalive, nodelay, serialized))]
+    #[pyo3(signature = (*, interest, framing, limits, keepalive, nodelay, serialized, tls = None))]
+    #[allow(clippy::too_many_arguments, reason = "Python names each of them")]
     fn add_route(
         slf: &Bound<'_, Self>,
         interest: u32,
@@ -375,6 +394,7 @@ impl Reactor {
         keepalive: Option<f64>,
         nodelay: bool,
         serialized: bool,
+        tls: Option<Tls<'_>>,
     ) -> PyResult<u32> {
         let this = slf.get();
         let http = framing.1.as_ref();
@@ -382,7 +402,14 @@ impl Reactor {
         let queue = http.and_then(|http| http.queue.as_ref());
         let outlet = queue.map(|queue| queue.get().outlet_of(slf, desk));
         let route = options::route(
-            interest, framing, limits, keepalive, nodelay, serialized, outlet,
+            interest,
+            framing,
+            limits,
+            keepalive,
+            nodelay,
+            serialized,
+            outlet,
+            tls.as_ref(),
         )?;
         let number = this.shared.add_route(route).ok_or_else(|| {
             PyRuntimeError::new_err(format!(
@@ -459,20 +486,23 @@ impl Reactor {
         Ok(())
     }
 
-    /// Start a connection. Any thread. Address None: `Connection._resolved` follows once it is known.
-    #[pyo3(signature = (address, route, *, timeout, user_data = None))]
+    /// Start a connection. Any thread. Address None: `Connection._resolved` follows once it is known. `server_name`: whom
+    /// the certificate has to be for, on a route with TLS.
+    #[pyo3(signature = (address, route, *, timeout, user_data = None, server_name = None))]
     fn connect<'py>(
         slf: &Bound<'py, Self>,
         address: Option<&Bound<'py, PyAny>>,
         route: u32,
         timeout: Option<f64>,
         user_data: Option<Py<PyAny>>,
+        server_name: Option<String>,
     ) -> PyResult<Bound<'py, Connection>> {
         let this = slf.get();
         this.check_process()?;
         let route = this.route_number(route)?;
         let timeout = options::duration("timeout", timeout)?;
         let address = address.map(address::from_python).transpose()?;
+        let server_name = server_name.map(String::into_boxed_str);
         let token = this
             .shared
             .reserve(route)
@@ -480,12 +510,12 @@ impl Reactor {
         let object = Self::object(slf, token)?;
         object.get().set_user_data_now(&object, user_data);
         if let Some(mut core) = this.core_here() {
-            core.connect(token, timeout);
+            core.connect(token, timeout, server_name);
             if let Some(address) = address {
                 core.resolved(token, vec![address]);
             }
         } else {
-            this.post(Message::Connect(token, timeout));
+            this.post(Message::Connect(token, timeout, server_name));
             if let Some(address) = address {
                 this.post(Message::Resolved(token, vec![address]));
             }

@@ -156,6 +156,16 @@ impl Certificate<'_> {
     }
 }
 
+/// A certificate, which is DER, as PEM (RFC 7468).
+///
+/// # Panics
+/// Never: its label is valid, and memory bounds its length.
+pub fn pem_of(certificate: &[u8]) -> String {
+    let encoded =
+        pkcs8::der::pem::encode_string("CERTIFICATE", pkcs8::der::pem::LineEnding::LF, certificate);
+    encoded.expect("the label is valid and the length is bounded")
+}
+
 /// An encrypted key's PEM within `pem`, with the lines around it.
 fn encrypted_section(pem: &[u8]) -> Option<&str> {
     let begin = find(pem, format!("-----BEGIN {ENCRYPTED}-----").as_bytes())?;

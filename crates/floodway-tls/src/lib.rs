@@ -33,7 +33,7 @@ mod session;
 mod tickets;
 
 pub use client::{ClientConfig, ClientOptions, Trust};
-pub use credentials::{Certificate, CredentialError};
+pub use credentials::{Certificate, CredentialError, pem_of};
 pub use error::ConfigError;
 pub use server::{ClientCertificates, ServerConfig, ServerOptions};
 pub use tickets::TicketSecret;

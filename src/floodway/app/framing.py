@@ -23,6 +23,11 @@ class Raw:
         """None: it cuts no frames."""
         return None
 
+    @property
+    def alpn(self) -> tuple[str, ...]:
+        """Empty: TLS has no name for what is in the frames."""
+        return ()
+
     def native(self) -> Framing:
         """The framing as the native core takes it."""
         return Framing.raw()
@@ -45,6 +50,11 @@ class Lines:
     def largest_frame(self) -> int:
         """Bytes of the largest frame it lets through."""
         return self.max_bytes
+
+    @property
+    def alpn(self) -> tuple[str, ...]:
+        """Empty: TLS has no name for what is in the frames."""
+        return ()
 
     def native(self) -> Framing:
         """The framing as the native core takes it."""
@@ -72,6 +82,11 @@ class Delimited:
         """Bytes of the largest frame it lets through."""
         return self.max_bytes
 
+    @property
+    def alpn(self) -> tuple[str, ...]:
+        """Empty: TLS has no name for what is in the frames."""
+        return ()
+
     def native(self) -> Framing:
         """The framing as the native core takes it."""
         return Framing.delimited(self.delimiter, self.max_bytes)
@@ -94,6 +109,11 @@ class Fixed:
     def largest_frame(self) -> int:
         """Bytes of the largest frame it lets through."""
         return self.size
+
+    @property
+    def alpn(self) -> tuple[str, ...]:
+        """Empty: TLS has no name for what is in the frames."""
+        return ()
 
     def native(self) -> Framing:
         """The framing as the native core takes it."""
@@ -127,6 +147,11 @@ class LengthPrefixed:
         """Bytes of the largest frame it lets through."""
         return self.max_bytes
 
+    @property
+    def alpn(self) -> tuple[str, ...]:
+        """Empty: TLS has no name for what is in the frames."""
+        return ()
+
     def native(self) -> Framing:
         """The framing as the native core takes it."""
         return Framing.length_prefixed(self.size, self.byteorder, self.max_bytes, self.includes_header)
@@ -143,6 +168,11 @@ class Buffered:
     def largest_frame(self) -> None:
         """None: it cuts no frames."""
         return None
+
+    @property
+    def alpn(self) -> tuple[str, ...]:
+        """Empty: TLS has no name for what is in the frames."""
+        return ()
 
     def native(self) -> Framing:
         """The framing as the native core takes it."""

@@ -28,6 +28,11 @@ class Http1:
         """None: limits of their own bound what a request may have."""
         return None
 
+    @property
+    def alpn(self) -> tuple[str, ...]:
+        """What TLS calls it (RFC 7301)."""
+        return ("http/1.1",)
+
     def native(self) -> Framing:
         """The framing as the native core takes it."""
         server = None if self.server is None else self.server.encode("latin-1")

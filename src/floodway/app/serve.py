@@ -15,6 +15,7 @@ from floodway.app.signals import signals_to
 from floodway.app.workers.service import make_service
 from floodway.app.workers.supervise import supervise
 from floodway.base.address import Address
+from floodway.base.tls import TLSConfig
 from floodway.config import ServeOptions, split_service_options
 from floodway.conn.balancing import Balancer
 from floodway.conn.engine import Engine
@@ -28,16 +29,18 @@ def serve(
     balancer: Balancer | None = None,
     framing: FramingLike | None = None,
     limits: Limits | None = None,
+    tls: TLSConfig | None = None,
     **options: Unpack[ServeOptions],
 ) -> None:
     """Serve until SIGINT or SIGTERM, and return when everything is closed. Blocks; takes what `Engine` takes.
 
     The application is a handler, a function that answers HTTP requests, or the "module:attribute" of one, which is
     imported; `interface` says which where that cannot be told. Without addresses, which may also be said as `host`,
-    `port`, `uds` and `fd`, it takes the sockets that systemd passed (LISTEN_FDS), else 127.0.0.1:8000. The first signal
-    lets busy connections finish for `Limits.grace` seconds, a second aborts them, a third is the process's own again.
-    SIGUSR1 writes statistics and every reactor's Python stack to the log. On another thread than the main one it
-    installs no signals.
+    `port`, `uds` and `fd`, it takes the sockets that systemd passed (LISTEN_FDS), else 127.0.0.1:8000; with `tls`,
+    those that name no scheme are encrypted. The first signal lets busy connections finish for `Limits.grace` seconds, a
+    second aborts them, a third is the process's own again. SIGUSR1 writes statistics and every reactor's Python stack
+    to the log, SIGHUP reads the certificates of `tls` again. On another thread than the main one it installs no
+    signals.
 
     With `workers=` it forks that many processes, each with an engine of its own, to which every option and limit
     applies (`max_connections` too is per process), and replaces those that die. Each imports "module:attribute" itself,
@@ -51,13 +54,13 @@ def serve(
     service_options, application_options, engine_options = split_service_options(options)
     if not isinstance(application, str):
         application = load_application(application, application_options, engine_options.get("threads"))
-    chosen = addresses_of(addresses, service_options)
+    chosen = addresses_of(addresses, service_options, secure=tls is not None)
     if service_options.workers is not None or service_options.reload:
-        service = make_service(application, application_options, balancer, framing, limits, engine_options)
+        service = make_service(application, application_options, balancer, framing, limits, tls, engine_options)
         supervise(service, chosen, service_options)
         return
     handler = load_application(application, application_options, engine_options.get("threads"))
-    engine = Engine(handler, *chosen, balancer=balancer, framing=framing, limits=limits, **engine_options)
+    engine = Engine(handler, *chosen, balancer=balancer, framing=framing, limits=limits, tls=tls, **engine_options)
     with signals_to(engine) as stop_if_told, engine, pid_file(service_options.pid_file):
         stop_if_told()
         _announce(engine)

@@ -1,4 +1,4 @@
-"""Signals that stop an engine, and one that has it report. Installed for as long as `serve` runs, then restored."""
+"""Signals that stop an engine, have it report, or read certificates again: as long as `serve` runs, then restored."""
 
 import logging
 import os
@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any, Final
 
@@ -37,12 +38,6 @@ def signals_to(engine: Engine, numbers: Iterable[signal.Signals] = STOP_SIGNALS)
             os.kill(os.getpid(), number)
         stop_if_told()
 
-    def report(_number: int, _frame: FrameType | None) -> None:
-        if engine.is_started:
-            logger.warning("%s", engine.stats())
-            for name, stack in engine.stacks().items():
-                logger.warning("%s:\n%s", name, stack)
-
     def restore() -> None:
         for number, handler in earlier.items():
             signal.signal(number, handler)
@@ -50,8 +45,24 @@ def signals_to(engine: Engine, numbers: Iterable[signal.Signals] = STOP_SIGNALS)
     earlier: dict[int, Any] = {}  # Any: whatever signal.signal returns
     for number in numbers:
         earlier[number] = signal.signal(number, stop)
-    earlier[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, report)
+    earlier[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, partial(_report, engine))
+    if engine._uses_tls:  # noqa: SLF001 - made for serve
+        earlier[signal.SIGHUP] = signal.signal(signal.SIGHUP, partial(_reload_tls, engine))
     try:
         yield stop_if_told
     finally:
         restore()
+
+
+def _report(engine: Engine, _number: int, _frame: FrameType | None) -> None:
+    if engine.is_started:
+        logger.warning("%s", engine.stats())
+        for name, stack in engine.stacks().items():
+            logger.warning("%s:\n%s", name, stack)
+
+
+def _reload_tls(engine: Engine, _number: int, _frame: FrameType | None) -> None:
+    try:
+        engine.reload_tls()
+    except (OSError, ValueError) as error:
+        logger.error("SIGHUP: the TLS certificates stay as they were: %s", error)

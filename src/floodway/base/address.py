@@ -8,7 +8,7 @@ block.
 import os
 import re
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -112,15 +112,6 @@ def parse(text: str | Address) -> Address:
     if scheme == "fd":
         return _parse_fd(text, rest)
     raise ValueError(f"address {text!r} has the unknown scheme {scheme!r}; write {_FORMS}")
-
-
-def check_plain(address: Address) -> None:
-    """Raise ValueError for an address that asks for TLS, which nothing here provides yet."""
-    if isinstance(address, TcpAddress) and address.tls:
-        plain = replace(address, tls=False)
-        raise ValueError(
-            f"address {address} needs a TLS configuration, which this version cannot take; write {plain} behind a proxy"
-        )
 
 
 def from_socket(listener: socket.socket) -> Address:

@@ -9,15 +9,17 @@ from typing import Any, Final
 import click
 
 import floodway
+from floodway.app.addresses import address_of
 from floodway.app.application import check_name, failed, has_user_frames
 from floodway.app.workers.reload import check_reload
-from floodway.base.address import check_plain, parse
 from floodway.cli.application import ended_by
 from floodway.cli.env_file import load_env_file
 from floodway.cli.foreign import ForeignFlags
 from floodway.cli.logs import set_up_logging
 from floodway.cli.options import given_options, option_flags
+from floodway.cli.tls import tls_config, tls_flags
 from floodway.config import sort_options, split_service_options
+from floodway.conn.tls_endpoints import check_tls
 from floodway.errors import ApplicationError, ListenError, NotStopped
 
 logger: Final = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ BALANCERS: Final[dict[str, type[floodway.Balancer]]] = {
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="[default: text]")
 @click.option("--log-config", type=click.Path(exists=True, dir_okay=False),
               help="A logging configuration: JSON for dictConfig, anything else for fileConfig.")  # fmt: skip
+@tls_flags
 @option_flags
 @click.pass_context
 def serve(  # noqa: PLR0913, PLR0917 - a parameter for each flag
@@ -54,22 +57,25 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each flag
     log_level: str | None,
     log_format: str | None,
     log_config: str | None,
-    **_: object,
+    **flags: object,
 ) -> None:
     """Serve MODULE:ATTRIBUTE, a handler or an application that speaks HTTP, on each ADDRESS.
 
-    An ADDRESS is host:port, :port (every IPv4 interface), tcp://host:port, http://host:port, unix:///path?mode=660,
-    unix://@name or fd://number. Without one it takes the sockets that systemd passed, else 127.0.0.1:8000. A size is in
-    bytes, a time in seconds. Every flag may be given as a variable too, --idle-timeout as FLOODWAY_IDLE_TIMEOUT.
+    An ADDRESS is host:port, :port (every IPv4 interface), tcp://host:port, tls://host:port, http://host:port,
+    https://host:port, unix:///path?mode=660, unix://@name or fd://number. Without one it takes the sockets that systemd
+    passed, else 127.0.0.1:8000. With --ssl-certfile an address without scheme is encrypted. A size is in bytes, a time
+    in seconds. Every flag may be given as a variable too, --idle-timeout as FLOODWAY_IDLE_TIMEOUT.
     """
     options = given_options(ctx)
     if options.get("debug"):
         log_level = log_level or "debug"
     set_up_logging(log_level, log_format, log_config, options)
-    _check(application, options, addresses)
+    tls = tls_config(flags)
+    _check(application, options, addresses, tls)
     sys.path.insert(0, str(Path(app_dir).resolve()))
     try:
-        floodway.serve(application, *addresses, balancer=BALANCERS[balancer]() if balancer else None, **options)
+        deals = BALANCERS[balancer]() if balancer else None
+        floodway.serve(application, *addresses, balancer=deals, tls=tls, **options)
     except NotStopped as error:
         _end_process(error)
     except ApplicationError as error:
@@ -82,14 +88,18 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each flag
         raise click.ClickException(str(error) or type(error).__name__) from error
 
 
-def _check(application: str, options: dict[str, Any], addresses: tuple[str, ...]) -> None:  # Any: as each field says
+def _check(
+    application: str,
+    options: dict[str, Any],  # Any: as each field says
+    addresses: tuple[str, ...],
+    tls: floodway.TLSConfig | None,
+) -> None:
     """Make a usage error of what the arguments cannot mean, before anything is imported."""
     try:
         check_name(application)
         service_options, _, engine_options = split_service_options(options)
         sort_options(engine_options, None, "floodway serve")
-        for address in addresses:
-            check_plain(parse(address))
+        check_tls(tls, [address_of(address, secure=tls is not None) for address in addresses])
         if service_options.reload:
             check_reload(service_options.reload_dir)
     except (ValueError, TypeError) as error:

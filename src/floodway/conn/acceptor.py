@@ -9,10 +9,11 @@ import errno
 import logging
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from floodway.base.address import Address, FdAddress, TcpAddress, UnixAddress, check_plain, from_socket
+from floodway.base.address import Address, FdAddress, TcpAddress, UnixAddress, from_socket
 from floodway.base.platform import facts
 from floodway.base.socket_options import before_bind, for_accepted
 from floodway.config import ListenerOptions
@@ -25,7 +26,6 @@ class Acceptor:
     """The listening sockets of one address, from `open` to `close`. Used by one thread at a time."""
 
     def __init__(self, address: Address, options: ListenerOptions, backlog: int) -> None:
-        check_plain(address)
         self.address = address
         self._options = options
         self._backlog = backlog
@@ -176,7 +176,10 @@ class Acceptor:
             path.chmod(address.mode)
 
     def _bound_address(self, listener: socket.socket) -> Address:
-        return from_socket(listener) if isinstance(self.address, TcpAddress) else self.address
+        bound = from_socket(listener)
+        if isinstance(self.address, TcpAddress) and isinstance(bound, TcpAddress):
+            return replace(bound, tls=self.address.tls)
+        return self.address
 
 
 def _inherited(address: FdAddress) -> socket.socket:

@@ -1,9 +1,11 @@
 """Outgoing connections: which reactor owns one, and how a name becomes an address without blocking anybody."""
 
 import threading
+from functools import partial
 from typing import Final
 
-from floodway.base.address import Address, FdAddress, TcpAddress, UnixAddress, check_plain
+from floodway.base.address import Address, FdAddress, TcpAddress, UnixAddress
+from floodway.base.tls import ClientTLS, TlsClient
 from floodway.config import ListenerOptions
 from floodway.conn.connection import Connection
 from floodway.conn.reactors import Reactors
@@ -25,13 +27,19 @@ class Connector:
         self._limits = limits
         self._options = options
         self._lock = threading.Lock()
-        self._routes: dict[int, Route] = {}  # by the id of the handler, which the route keeps alive
+        # By the id of the handler, which the route keeps alive.
+        self._routes: dict[tuple[int, ClientTLS | None], Route] = {}
+        self._clients: dict[ClientTLS, TlsClient] = {}
         self._resolver: WorkerPool | None = None
 
-    def route_for(self, handler: HandlerLike, reactors: Reactors) -> Route:
-        """The route of this handler's connections, made when there is none. RuntimeError if there are too many."""
+    def route_for(self, handler: HandlerLike, tls: ClientTLS | None, reactors: Reactors) -> Route:
+        """The route of this handler's connections, made when there is none. RuntimeError if there are too many.
+
+        Raises OSError or ValueError for files of `tls` that cannot be used.
+        """
+        key = id(handler), tls
         with self._lock:
-            route = self._routes.get(id(handler))
+            route = self._routes.get(key)
             if route is not None:
                 return route
             if len(self._routes) == MAX_HANDLERS:
@@ -39,24 +47,41 @@ class Connector:
                     f"connect() was given {MAX_HANDLERS} different handler objects; "
                     "pass the same one each time, and what belongs to a connection as user_data"
                 )
-            route = Route(handler=handler, framing=handler.framing, limits=self._limits, options=self._options)
+            route = Route(
+                handler=handler,
+                framing=handler.framing,
+                limits=self._limits,
+                options=self._options,
+                tls=None if tls is None else self._client(tls),
+            )
             reactors.add_route(route)
-            self._routes[id(handler)] = route
+            self._routes[key] = route
             return route
 
     def connect(
-        self, address: Address, route: Route, owner: SubReactor, timeout: float | None, user_data: object
+        self,
+        address: Address,
+        route: Route,
+        owner: SubReactor,
+        timeout: float | None,
+        user_data: object,
+        server_name: str | None,
     ) -> Connection:
         """Start a connection that this reactor owns, and return it at once, in the state "opening"."""
-        check_plain(address)
-        number = route.numbers[owner.core]
+        start = partial(
+            owner.core.connect,
+            route=route.numbers[owner.core],
+            timeout=timeout,
+            user_data=user_data,
+            server_name=server_name,
+        )
         if isinstance(address, UnixAddress):
-            return owner.core.connect(address.socket_address, number, timeout=timeout, user_data=user_data)
+            return start(address.socket_address)
         if isinstance(address, FdAddress) or address.port == 0:
             raise ValueError(f"{address} cannot be connected to; write tcp://host:port or unix:///path")
         if address.is_numeric:
-            return owner.core.connect(address.resolve()[0], number, timeout=timeout, user_data=user_data)
-        conn = owner.core.connect(None, number, timeout=timeout, user_data=user_data)
+            return start(address.resolve()[0])
+        conn = start(None)
         self._resolver_threads().submit(_resolve, address, conn)
         return conn
 
@@ -64,6 +89,12 @@ class Connector:
         """Let the resolver's threads end. Does not wait for a name that is being asked for."""
         if self._resolver is not None:
             self._resolver.stop()
+
+    def _client(self, tls: ClientTLS) -> TlsClient:
+        """One for each configuration: it keeps the tickets that servers gave."""
+        if tls not in self._clients:
+            self._clients[tls] = tls.client()
+        return self._clients[tls]
 
     def _resolver_threads(self) -> WorkerPool:
         with self._lock:

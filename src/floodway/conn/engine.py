@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import Final, Self, Unpack
 
 from floodway.base import platform
-from floodway.base.address import Address, parse
+from floodway.base.address import Address, TcpAddress, parse
+from floodway.base.tls import ClientTLS, TLSConfig
 from floodway.config import ListenerFields, Options, reject_unknown, sort_options
 from floodway.conn.attendant import Attendant
 from floodway.conn.balancing import Balancer, LeastConnections
@@ -32,6 +33,7 @@ from floodway.conn.reactor import Reactor
 from floodway.conn.route import FramingLike, HandlerLike, Route, check_handler
 from floodway.conn.running import Place, Running, build
 from floodway.conn.stats import EngineStats, ServiceStats, service_of_one
+from floodway.conn.tls_endpoints import TlsEndpoints, check_tls_is_used, client_tls, server_name
 from floodway.errors import NotStopped
 from floodway.limits import Limits
 
@@ -61,8 +63,8 @@ class Engine:
     A context manager; every method is safe from any thread, and from callbacks.
 
     `handler` serves the `addresses` given here and is the default of `listen`. `framing` overrides the handler's for
-    these addresses. Options are the fields of `EngineOptions`, `ListenerOptions` and `Limits`; a single limit overrides
-    the one in `limits`. Costs about 2 MB of memory a reactor.
+    these addresses, `tls` is for those that are `tls://`. Options are the fields of `EngineOptions`, `ListenerOptions`
+    and `Limits`; a single limit overrides the one in `limits`. Costs about 2 MB of memory a reactor.
 
     >>> from floodway.app.echo import Echo
     >>> with Engine(Echo(), "tcp://127.0.0.1:0", idle_timeout=60) as engine:
@@ -76,6 +78,7 @@ class Engine:
         balancer: Balancer | None = None,
         framing: FramingLike | None = None,
         limits: Limits | None = None,
+        tls: TLSConfig | None = None,
         **options: Unpack[Options],
     ) -> None:
         if handler is not None:
@@ -98,7 +101,11 @@ class Engine:
         self._attendant: Attendant | None = None
         self._handlers = Handlers()
         self._connector = Connector(self._limits, self._listener_options)
-        for address in addresses:
+        self._tls = TlsEndpoints(tls)
+        parsed = [parse(address) for address in addresses]
+        if tls is not None:
+            check_tls_is_used(parsed)
+        for address in parsed:
             self.listen(address, framing=framing)
 
     def start(self) -> None:
@@ -189,11 +196,13 @@ class Engine:
         handler: HandlerLike | None = None,
         framing: FramingLike | None = None,
         limits: Limits | None = None,
+        tls: TLSConfig | None = None,
         **options: Unpack[ListenerFields],
     ) -> None:
         """Listen on an address too: from `start` on, or at once if the engine runs.
 
-        What is left out is the engine's; `framing` is the handler's. Of `limits` those that concern the process
+        With `tls` it is encrypted, whatever its scheme. What is left out is the engine's, of which `tls` is for `tls://`
+        alone; `framing` is the handler's. Of `limits` those that concern the process
         or a reactor are not looked at. Raises ListenError, at once or from `start`.
         """
         self._check_process()
@@ -203,9 +212,13 @@ class Engine:
         check_handler(handler, "listen()")
         reject_unknown(options, set(ListenerFields.__annotations__), "listen()")
         chosen = replace(self._listener_options, **options)
-        limits = limits or self._limits
-        route = Route(handler=handler, framing=framing or handler.framing, limits=limits, options=chosen)
-        listener = Listener(address, route)
+        parsed = parse(address)
+        if tls is not None and isinstance(parsed, TcpAddress):
+            parsed = replace(parsed, tls=True)
+        framing = framing or handler.framing
+        endpoint = self._tls.of(parsed, tls, framing.alpn)
+        route = Route(handler=handler, framing=framing, limits=limits or self._limits, options=chosen, tls=endpoint)
+        listener = Listener(parsed, route)
         with self._lock:
             self._provide_for(handler)
             if self._state is State.NEW:
@@ -229,12 +242,16 @@ class Engine:
         timeout: float | None = 10.0,
         reactor: Reactor | None = None,
         user_data: object = None,
+        tls: bool | ClientTLS | None = None,
     ) -> Connection:
         """Connect, and return at once a connection in the state "opening"; what is written to it meanwhile is queued.
 
         Success is the handler's `on_open`; failure is `on_close` alone, with ConnectTimeout after `timeout` seconds,
-        socket.gaierror for a name that is unknown, or the system's error. `reactor` owns it; without, the reactor of
-        the calling thread, or the least loaded. Names resolve on another thread.
+        socket.gaierror for a name that is unknown, the system's error, or TLSError. `reactor` owns it; without, the
+        reactor of the calling thread, or the least loaded. Names resolve on another thread.
+
+        `tls=True`, the default for a `tls://` address, encrypts it and believes a server whose certificate is for this
+        host and leads to one of the system's roots; a `ClientTLS` says otherwise. `on_open` comes after the handshake.
 
         A handler object is meant to serve many connections: what belongs to one goes into `user_data`. RuntimeError
         beyond 128 different objects.
@@ -243,9 +260,20 @@ class Engine:
         parsed = parse(address)
         reactors = self._serving_one("connect").reactors
         self._provide_for(handler)
-        route = self._connector.route_for(handler, reactors)
+        wanted = client_tls(parsed, tls)
+        route = self._connector.route_for(handler, wanted, reactors)
         self._handlers.start(handler, self)
-        return self._connector.connect(parsed, route, reactors.choose(reactor), timeout, user_data)
+        name = None if wanted is None else server_name(parsed, wanted)
+        return self._connector.connect(parsed, route, reactors.choose(reactor), timeout, user_data, name)
+
+    def reload_tls(self) -> None:
+        """Read the files of every listener's TLS again, for connections that are accepted from now on.
+
+        Those that exist stay as they are. Raises OSError or ValueError for a file that cannot be used; then nothing has
+        changed.
+        """
+        self._check_process()
+        self._tls.reload()
 
     def _provide_for(self, handler: HandlerLike) -> None:
         """See to it that reactors run event loops, if the handler needs one, and no threads, if it has its own."""
@@ -350,6 +378,11 @@ class Engine:
     def _seconds_left(self) -> float:
         """How long what is busy may still take; without end while it serves."""
         return max(0.0, self._started_one("stop").shutdown.deadline - time.monotonic())
+
+    @property
+    def _uses_tls(self) -> bool:
+        """Whether there are certificates to read again."""
+        return not self._tls.is_empty
 
     def _look_again(self) -> None:
         """Look whether somebody waits at the sockets that are shared with other processes."""

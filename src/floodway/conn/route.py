@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from floodway.base.tls import TlsClient, TlsServer
 from floodway.config import ListenerOptions
 from floodway.conn.connection import Connection
 from floodway.conn.reactor import Reactor
@@ -24,6 +25,11 @@ class FramingLike(Protocol):
     @property
     def largest_frame(self) -> int | None:
         """Bytes of the largest frame it lets through; None if it cuts no frames."""
+
+    @property
+    def alpn(self) -> tuple[str, ...]:
+        """What TLS calls the protocols that are spoken (ALPN); empty where it has no name for them."""
+        ...
 
     def native(self) -> Any:  # Any: the native Framing, whose home is in the layer above
         """The framing as the native core takes it."""
@@ -80,6 +86,8 @@ class Route:
     framing: FramingLike
     limits: Limits
     options: ListenerOptions
+    tls: TlsServer | TlsClient | None = None
+    """What encrypts the connections, if anything does."""
     numbers: dict[Reactor, int] = field(default_factory=dict[Reactor, int])
     """The route's number on each reactor that knows it."""
 

@@ -66,6 +66,7 @@ class SubReactor:
             keepalive=route.options.keepalive,
             nodelay=route.options.nodelay,
             serialized=self._pool is not None,
+            tls=route.tls,
         )
         end = number + ROUTE_EVENTS
         self._calls.extend([_unexpected] * (end - len(self._calls)))

@@ -1,7 +1,7 @@
 """What a service is made of, as `serve` was told: the same for every worker, and for those that replace them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -10,6 +10,7 @@ from floodway.app.handler import Handler
 from floodway.app.interface import load_application
 from floodway.app.workers.hand_over import Channels
 from floodway.app.workers.sockets import Held
+from floodway.base.tls import TLSConfig, TlsServer
 from floodway.config import ApplicationOptions, ListenerOptions, Options, sort_options
 from floodway.conn.balancing import Balancer
 from floodway.conn.dispatcher import Destinations, Seats
@@ -34,6 +35,8 @@ class Service:
     """The supervisor's, for the sum; the workers log none."""
     options: Options
     """The engine's keywords but for the limits."""
+    tls: TLSConfig | None
+    """Every worker reads its files anew; what seals tickets is made once."""
     balancer: Balancer | None
     """With one, an accepting process hands connections to the workers; without, the kernel distributes them."""
     main_reactors: int
@@ -59,10 +62,12 @@ class Service:
         self, handler: HandlerLike, held: Sequence[Held], index: int, seats: Seats | None
     ) -> tuple[Engine, list[HeldListener]]:
         """A worker's engine, which accepts on what the supervisor holds, and its listeners in the order of `held`."""
-        engine = Engine(handler, limits=self.limits, **self.options)
+        engine = Engine(handler, limits=self.limits, tls=self.tls, **self.options)
         if seats is not None:
             engine._place = Place(seat=(seats, index, os.getpid()))  # noqa: SLF001 - made for workers
-        return engine, self._hold(engine, handler, self.framing or handler.framing, held, index)
+        framing = self.framing or handler.framing
+        servers = [engine._tls.of(one.address, None, framing.alpn) for one in held]  # noqa: SLF001 - the same
+        return engine, self._hold(engine, [self._route(handler, framing, tls) for tls in servers], held, index)
 
     def entrance(self, held: Sequence[Held], channels: Channels) -> tuple[Engine, Destinations]:
         """The accepting process's engine, and where it hands over what it accepts."""
@@ -72,29 +77,32 @@ class Service:
         limits = replace(self.limits, max_connections=None, max_connections_per_ip=None)  # the workers' to judge
         engine = Engine(handler, balancer=self.balancer, limits=limits, **cast("Options", options))
         engine._place = Place(destinations=destinations)  # noqa: SLF001 - made for workers
-        for listener in self._hold(engine, handler, handler.framing, held, 0):
+        routes = [self._route(handler, handler.framing, None) for _ in held]
+        for listener in self._hold(engine, routes, held, 0):
             destinations.add_address(listener.route)
         for index in range(len(channels)):
             destinations.add_seat(index, channels.near(index))
         return engine, destinations
 
-    def _hold(
-        self, engine: Engine, handler: HandlerLike, framing: FramingLike, held: Sequence[Held], index: int
-    ) -> list[HeldListener]:
+    def _route(self, handler: HandlerLike, framing: FramingLike, tls: TlsServer | None) -> Route:
+        return Route(handler=handler, framing=framing, limits=self.limits, options=self.listener_options, tls=tls)
+
+    @staticmethod
+    def _hold(engine: Engine, routes: Iterable[Route], held: Sequence[Held], index: int) -> list[HeldListener]:
         listeners: list[HeldListener] = []
-        for one in held:
-            route = Route(handler=handler, framing=framing, limits=self.limits, options=self.listener_options)
+        for one, route in zip(held, routes, strict=True):
             listeners.append(HeldListener(one.address, one.socket, route, one.source, index))
             engine._hold(listeners[-1])  # noqa: SLF001 - made for workers
         return listeners
 
 
-def make_service(
+def make_service(  # noqa: PLR0913, PLR0917 - what `serve` takes
     application: object,
     application_options: ApplicationOptions,
     balancer: Balancer | None,
     framing: FramingLike | None,
     limits: Limits | None,
+    tls: TLSConfig | None,
     options: Options,
 ) -> Service:
     """Check what `serve` was given, and sort it. Raises TypeError or ValueError for what cannot be meant."""
@@ -117,6 +125,7 @@ def make_service(
         framing=framing,
         listener_options=listener_options,
         limits=limits,
+        tls=tls,
         stats_interval=engine_options.stats_interval,
         options=kept,
     )

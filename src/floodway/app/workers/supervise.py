@@ -19,6 +19,7 @@ from floodway.app.workers.supervisor import Supervisor
 from floodway.base import platform
 from floodway.base.address import Address
 from floodway.config import ServiceOptions
+from floodway.conn.tls_endpoints import check_tls
 
 logger: Final = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ def supervise(service: Service, addresses: Sequence[Address], options: ServiceOp
         logger.warning("this process has %d threads, and workers are forked from it: %s", platform.thread_count(), _WHY)
     importlib.invalidate_caches()  # imports 2 MB of modules (CPython 3.12), which each worker would do for itself
     share_memory()
+    check_tls(service.tls, addresses)
     balanced = service.balancer is not None
     sockets = HeldSockets(addresses, service.listener_options, service.limits.backlog, balanced=balanced)
     sockets.open(workers)

@@ -67,7 +67,11 @@ def _serve(service: Service, held: Sequence[Held], channel: Channel, index: int,
     except ApplicationError as error:
         control.tell("failed", reason=str(error), details=error.details)
         return NOT_STARTED
-    engine, listeners = service.engine(handler, held, index, seats)
+    try:
+        engine, listeners = service.engine(handler, held, index, seats)
+    except (OSError, ValueError) as error:  # certificates that cannot be used any more
+        control.tell("failed", reason=str(error), details="")
+        return NOT_STARTED
     control.attach(engine, [listener for listener, one in zip(listeners, held, strict=True) if not one.shared])
     return _work(service, engine, control)
 
