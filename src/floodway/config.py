@@ -142,7 +142,7 @@ class ApplicationOptions:
     )
     debug: bool = documented(
         default=False,
-        text="Send the traceback of what an application raises to the client, and log more. Not where strangers come.",
+        text="Send the traceback of what a function raises to the client, and log more. Not where strangers come.",
     )
 
     def __post_init__(self) -> None:

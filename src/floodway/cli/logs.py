@@ -6,11 +6,16 @@ import logging.config
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
 from floodway.log import JsonFormatter
+
+if TYPE_CHECKING:
+    Stream = logging.StreamHandler[TextIO]
+else:
+    Stream = logging.StreamHandler
 
 _TEXT_FORMAT: Final = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 _WORKERS_FORMAT: Final = "%(asctime)s %(levelname)-8s [%(process)d] %(name)s: %(message)s"
@@ -35,9 +40,20 @@ def set_up_logging(level: str | None, form: str | None, config: str | None, opti
         logging.basicConfig(handlers=[handler], level=(level or "info").upper())
 
 
+class Lines(Stream):
+    """Writes lines, and leaves it to whoever writes many to flush."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        try:
+            self.stream.write(self.format(record) + self.terminator)
+        except Exception:  # noqa: BLE001 - logging's own way with what cannot be written
+            self.handleError(record)
+
+
 def _log_access() -> None:
     access = logging.getLogger("floodway.access")
-    handler = logging.StreamHandler(sys.stdout)
+    handler = Lines(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
     access.addHandler(handler)
     access.setLevel(logging.INFO)
