@@ -7,7 +7,7 @@ from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
 from socket import socket
-from typing import Any, Final, Literal, Self, TypeAlias, final
+from typing import Any, Final, Literal, Self, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import Buffer
 
@@ -17,6 +17,7 @@ from floodway.limits import Limits
 
 # An address as Python's socket module shapes it: (host, port), (host, port, flow, scope) or a path.
 Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | str | bytes
+_T = TypeVar("_T")
 
 # Ceilings: the largest value each limit may be given (home: floodway.limits).
 MAX_INPUT_CEILING: Final[int]  # bytes, of `max_input` and every framing's `max_bytes`
@@ -89,7 +90,9 @@ class Framing:  # home: floodway.app.framing
     @staticmethod
     def buffered() -> Framing: ...
     @staticmethod
-    def http1(*, whole_bodies: bool, server: bytes | None, queue: RequestQueue | None = None) -> Framing: ...
+    def http1(
+        *, whole_bodies: bool, server: bytes | None, queue: RequestQueue | None = None, intake: Intake | None = None
+    ) -> Framing: ...
 
 @final
 class Newcomer:  # home: floodway.conn.balancing
@@ -130,7 +133,7 @@ class Request:  # home: floodway.app.message
     def scheme(self) -> Literal["http", "https"]: ...
     @property
     def peer(self) -> Address | None:
-        """The client's address, as `Connection.peer`."""
+        """The client's address, as `Connection.peer`; behind a proxy that is trusted the one that it names, with port 0."""
     @property
     def headers(self) -> Headers: ...
     @property
@@ -186,12 +189,33 @@ class AsgiExchange:  # home: floodway.app.asgi.http
     def on_left(self) -> None: ...
 
 @final
+class Intake:  # home: floodway.app.intake
+    """What happens to the HTTP requests of a listener around the application. Any thread."""
+    def __new__(cls, *, log: bool, limit: int | None, trusted: list[str] | None) -> Self: ...
+    def expect(self, requests: int, spent: Callable[[], object]) -> None:
+        """Call `spent` once, on a reactor's thread, when so many requests more have been taken in."""
+    @property
+    def under_way(self) -> int: ...
+    @property
+    def lost(self) -> int:
+        """Answers that were too many to wait for the log."""
+    def take(self) -> list[tuple[float, float, str | None, str, str, str, int, int, str | None, str | None]] | None:
+        """Wait for answers and return them: end by time.time(), seconds, client, method, target, version, status, bytes
+        of the body, referer, user agent. None once closed and empty."""
+    def close(self) -> None:
+        """Let `take` end, and forget what `expect` was given."""
+
+@final
 class Headers(Mapping[str, str]):  # home: floodway.app.message
     """A request's headers: a mapping from names, in any case, to text. Several values of a name are joined by commas."""
-    def __getitem__(self, name: str) -> str: ...
-    def __contains__(self, name: object) -> bool: ...
+    def __getitem__(self, name: str, /) -> str: ...
+    def __contains__(self, name: object, /) -> bool: ...
     def __iter__(self) -> Iterator[str]: ...
     def __len__(self) -> int: ...
+    @overload
+    def get(self, name: str, default: None = None, /) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str | _T, /) -> str | _T: ...
     def get_all(self, name: str) -> list[str]:
         """Every value of a header, in the order in which they came; empty if there is none."""
 
@@ -402,7 +426,7 @@ class WritableView:  # home: floodway.base.buffer
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, view: memoryview, /) -> None: ...
 
-def immortalize(objects: list[Any], /) -> list[Any]: ...  # home: floodway.app.workers.sharing; Any: whatever there is
+def immortalize(objects: list[Any]) -> list[Any]: ...  # home: floodway.app.workers.sharing; Any: whatever there is
 def load(
     address: Address,
     *,

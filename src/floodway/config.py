@@ -5,6 +5,7 @@ Validated once at construction; nothing here acts. `Limits` has a file of its ow
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from ipaddress import ip_network
 from typing import Any, Literal, TypeAlias, TypedDict, cast, get_args
 
 from floodway._documented import documented
@@ -113,15 +114,45 @@ class ApplicationOptions:
     factory: bool = documented(default=False, text="Call what was given, without arguments, to get the application.")
     root_path: str = documented(
         "",
-        "Where a proxy in front has mounted the application, such as /shop: WSGI's SCRIPT_NAME. No slash at its end.",
+        "Where a proxy in front has mounted the application, such as /shop: ASGI's root_path, WSGI's SCRIPT_NAME. No "
+        "slash at its end.",
     )
     server_header: str | None = documented("floodway", "The value of HTTP's Server header. None: no such header.")
+    access_log: bool = documented(
+        default=False,
+        text="Log a line for each HTTP answer, in the combined format, to the logger floodway.access.",
+    )
+    proxy_headers: bool = documented(
+        default=False,
+        text="Take client and scheme of a request from X-Forwarded-For and X-Forwarded-Proto, if the peer is one of "
+        "forwarded_allow_ips.",
+    )
+    forwarded_allow_ips: str = documented(
+        "127.0.0.1,::1,unix",
+        'Proxies that are trusted with proxy_headers: addresses and networks, separated by commas; "unix" for peers on '
+        'Unix sockets, "*" for everybody.',
+    )
+    limit_concurrency: int | None = documented(
+        None, "HTTP requests of the process under way at a time; beyond it one is answered with 503. None: any number."
+    )
+    limit_max_requests: int | None = documented(
+        None,
+        "HTTP requests that a process takes, up to a tenth more by chance, before it leaves in order: with workers "
+        "another has taken its place before, else the service ends. None: any number.",
+    )
+    debug: bool = documented(
+        default=False,
+        text="Send the traceback of what an application raises to the client, and log more. Not where strangers come.",
+    )
 
     def __post_init__(self) -> None:
         if self.interface not in get_args(Interface):
             raise ValueError(f"interface is {self.interface!r}; write one of {', '.join(get_args(Interface))}")
         if self.root_path and (not self.root_path.startswith("/") or self.root_path.endswith("/")):
             raise ValueError(f"root_path is {self.root_path!r}; it begins with a slash and ends without, such as /shop")
+        _check_count("limit_concurrency", self.limit_concurrency, least=1)
+        _check_count("limit_max_requests", self.limit_max_requests, least=1)
+        _check_networks("forwarded_allow_ips", self.forwarded_allow_ips)
         server = self.server_header or ""
         if not (server.isascii() and server.isprintable()):
             raise ValueError(f"server_header is {server!r}; it takes ASCII without control characters")
@@ -135,6 +166,12 @@ class ServiceOptions:
     'auto'
     """
 
+    host: str | None = documented(
+        None, "Name or address of the interface to listen on, beside any other address. None: 127.0.0.1, with port."
+    )
+    port: int | None = documented(None, "Port to listen on; 0: one that is free. None: 8000, with host.")
+    uds: str | None = documented(None, "Path of a Unix socket to listen on.")
+    fd: int | None = documented(None, "Descriptor of a listening socket that the process was started with.")
     workers: int | Literal["auto"] | None = documented(
         None,
         'Worker processes, each with an engine of its own; every limit holds for each. "auto": one per core that '
@@ -148,10 +185,24 @@ class ServiceOptions:
     pid_file: str | None = documented(
         None, "File for the process id of what takes the signals, removed at the end. None: no file."
     )
+    reload: bool = documented(
+        default=False,
+        text="Replace the workers (one, unless told otherwise) when a Python file changes; if the new code does not "
+        "start, the old serves on. For development; needs the package watchfiles.",
+    )
+    reload_dir: tuple[str, ...] = documented(
+        (), "A folder that reload watches instead of the current one; may be given several times."
+    )
 
     def __post_init__(self) -> None:
         if self.workers != "auto":
             _check_count("workers", self.workers, least=1)
+        _check_count("port", self.port, least=0)
+        _check_count("fd", self.fd, least=0)
+        if self.reload and self.preload:
+            raise ValueError(
+                "reload and preload exclude each other: what is preloaded keeps the old code; leave one out"
+            )
         if self.preload and self.workers is None:
             raise ValueError("preload needs workers to share the memory with; pass workers too")
 
@@ -163,6 +214,12 @@ class ApplicationFields(TypedDict, total=False):
     factory: bool
     root_path: str
     server_header: str | None
+    access_log: bool
+    proxy_headers: bool
+    forwarded_allow_ips: str
+    limit_concurrency: int | None
+    limit_max_requests: int | None
+    debug: bool
 
 
 class EngineFields(TypedDict, total=False):
@@ -190,9 +247,15 @@ class ListenerFields(TypedDict, total=False):
 class ServiceFields(TypedDict, total=False):
     """The fields of `ServiceOptions` as keyword arguments."""
 
+    host: str | None
+    port: int | None
+    uds: str | None
+    fd: int | None
     workers: int | Literal["auto"] | None
     preload: bool
     pid_file: str | None
+    reload: bool
+    reload_dir: tuple[str, ...]
 
 
 class Options(EngineFields, ListenerFields, LimitFields, total=False):
@@ -252,6 +315,16 @@ def _check_count(name: str, value: object, *, least: int) -> None:
         raise TypeError(f"{name} is {value!r}; it takes a whole number")
     if value < least:
         raise ValueError(f"{name} is {value}; it has to be {least} or more")
+
+
+def _check_networks(name: str, value: str) -> None:
+    for one in value.split(","):
+        if one.strip() in ("*", "unix"):
+            continue
+        try:
+            ip_network(one.strip(), strict=False)
+        except ValueError as error:
+            raise ValueError(f"{name} has {one!r}: {error}; write addresses or networks, unix or *") from error
 
 
 def _check_seconds(name: str, value: object) -> None:

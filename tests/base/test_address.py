@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+import floodway
 from floodway.base.address import FdAddress, TcpAddress, UnixAddress, inherited_addresses, parse
 
 
@@ -18,6 +19,7 @@ from floodway.base.address import FdAddress, TcpAddress, UnixAddress, inherited_
         ("unix:///run/a.sock?mode=660", UnixAddress("/run/a.sock", 0o660)),
         ("unix://@name", UnixAddress("@name")),
         ("fd://3", FdAddress(3)),
+        ("tls://example.org:443", TcpAddress("example.org", 443, tls=True)),
     ],
 )
 def test_an_address_is_read_and_printed_back(text: str, address: object) -> None:
@@ -26,11 +28,33 @@ def test_an_address_is_read_and_printed_back(text: str, address: object) -> None
 
 
 @pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:80", "tcp://127.0.0.1:80"),
+        ("localhost:0", "tcp://localhost:0"),
+        ("[::1]:80", "tcp://[::1]:80"),
+        (":80", "tcp://0.0.0.0:80"),
+        ("http://host:8000", "tcp://host:8000"),
+        ("http://host:8000/", "tcp://host:8000"),
+        ("http://host", "tcp://host:80"),
+        ("http://[::1]", "tcp://[::1]:80"),
+        ("https://host:8443", "tls://host:8443"),
+        ("https://host", "tls://host:443"),
+    ],
+)
+def test_other_ways_to_write_an_address_are_read(text: str, address: str) -> None:
+    assert str(parse(text)) == address
+
+
+@pytest.mark.parametrize(
     ("text", "advice"),
     [
-        ("127.0.0.1:80", "write tcp://127.0.0.1:80"),
-        ("", "tcp://host:port"),
-        ("http://host:80", "'http'"),
+        ("127.0.0.1", "host:port"),
+        ("", "host:port"),
+        ("::1:80", "[::1]:port"),
+        ("ftp://host:80", "'ftp'"),
+        ("https://:80", "has no host"),
+        ("http://host:80/path", "only a host and a port"),
         ("tcp://:80", "tcp://[::]:port for all"),
         ("tcp://host", "0 to 65535"),
         ("tcp://host:http", "0 to 65535"),
@@ -44,7 +68,6 @@ def test_an_address_is_read_and_printed_back(text: str, address: object) -> None
         ("unix:///a?mod=660", "?mode=660"),
         ("unix://@a?mode=660", "no permissions"),
         ("fd://x", "fd://3"),
-        ("tls://host:443", "behind a TLS proxy"),
     ],
 )
 def test_a_wrong_address_is_refused_with_its_value_and_what_to_write(text: str, advice: str) -> None:
@@ -52,6 +75,12 @@ def test_a_wrong_address_is_refused_with_its_value_and_what_to_write(text: str, 
         parse(text)
     assert repr(text) in str(caught.value)
     assert advice in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["tls://127.0.0.1:0", "https://127.0.0.1:0"])
+def test_tls_needs_a_configuration(text: str) -> None:
+    with pytest.raises(ValueError, match="needs a TLS configuration"):
+        floodway.Engine(floodway.Handler(), text)
 
 
 def test_an_address_is_taken_as_it_is() -> None:

@@ -86,7 +86,7 @@ def test_where_nobody_answers_it_says_why() -> None:
     assert (done.exit_code, done.output) == (1, f"Error: {address}: Connection refused\n")
 
 
-@pytest.mark.parametrize("arguments", [["127.0.0.1:80"], ["tcp://127.0.0.1:80", "--rate", "fast"], ["fd://3"]])
+@pytest.mark.parametrize("arguments", [["127.0.0.1"], ["tcp://127.0.0.1:80", "--rate", "fast"], ["fd://3"]])
 def test_wrong_usage_has_exit_code_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(main, ["load", *arguments]).exit_code == 2
 

@@ -21,7 +21,7 @@ use std::sync::OnceLock;
 /// let table = floodway_base::OnceTable::<&str, 16>::new(100);
 /// assert_eq!(table.set(40, "answer"), Ok(()));
 /// assert_eq!((table.get(40), table.get(41)), (Some(&"answer"), None));
-/// assert_eq!(table.set(100, "beyond"), Err("beyond"));
+/// assert_eq!(table.set(112, "beyond"), Err("beyond"));
 /// ```
 #[derive(Debug)]
 pub struct OnceTable<T, const GROUP: usize> {

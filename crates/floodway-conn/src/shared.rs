@@ -298,6 +298,13 @@ impl<H: Host> Shared<H> {
         self.set_bits(token, control::HAS_OBJECT).is_some() && self.is_live(token)
     }
 
+    /// Notes that the object is no more. It will be made again when Python needs one.
+    pub fn forget_object(&self, token: Token) {
+        if self.is_live(token) {
+            self.clear_bits(token, control::HAS_OBJECT);
+        }
+    }
+
     /// The framing in force.
     pub fn framing(&self, token: Token) -> Framing {
         let word = self.control(token);

@@ -20,6 +20,8 @@ const MAX_NAMES: usize = 256;
 pub(crate) struct AsgiContext {
     /// A scope with every key, in order.
     template: Py<PyDict>,
+    /// The template's "root_path".
+    root_path: String,
     state: Py<PyDict>,
     /// Whether the template's "server" holds for every connection.
     knows_server: bool,
@@ -42,8 +44,13 @@ impl AsgiContext {
             .bind(py)
             .get_item("server")?
             .is_none_or(|server| server.is_none());
+        let root_path = match template.bind(py).get_item("root_path")? {
+            Some(path) => path.extract()?,
+            None => String::new(),
+        };
         Ok(Self {
             template,
+            root_path,
             state,
             knows_server,
             create_future,
@@ -85,18 +92,25 @@ impl AsgiContext {
         if head.method() != b"GET" {
             scope.set_item(pyo3::intern!(py, "method"), request.method(py))?;
         }
-        if connection.get().is_secure() {
+        if connection.get().is_secure() || request.told_secure().is_some() {
             scope.set_item(pyo3::intern!(py, "scheme"), request.scheme(py))?;
         }
-        scope.set_item(pyo3::intern!(py, "path"), request.path(py))?;
-        scope.set_item(pyo3::intern!(py, "raw_path"), request.raw_path(py))?;
+        let mut path = request.path(py);
+        let mut raw_path = request.raw_path(py);
+        if !self.root_path.is_empty() && !is_below(head.path(), self.root_path.as_bytes()) {
+            // ASGI's path has it, also where a proxy has taken it away.
+            path = PyString::new(py, &format!("{}{}", self.root_path, path.to_str()?));
+            raw_path = PyBytes::new(py, &[self.root_path.as_bytes(), head.path()].concat());
+        }
+        scope.set_item(pyo3::intern!(py, "path"), path)?;
+        scope.set_item(pyo3::intern!(py, "raw_path"), raw_path)?;
         if !head.query().is_empty() {
             scope.set_item(pyo3::intern!(py, "query_string"), request.raw_query(py))?;
         }
         scope.set_item(pyo3::intern!(py, "headers"), self.headers(py, request)?)?;
         scope.set_item(
             pyo3::intern!(py, "client"),
-            endpoint(Connection::peer(connection)?.bind(py)),
+            endpoint(request.peer(py)?.bind(py)),
         )?;
         if !self.knows_server {
             let local = Connection::local(connection)?.into_bound(py);
@@ -109,6 +123,12 @@ impl AsgiContext {
         scope.set_item(pyo3::intern!(py, "state"), self.state.bind(py).copy()?)?;
         Ok(scope)
     }
+}
+
+/// Whether a path is that of a mount, or below it.
+fn is_below(path: &[u8], mount: &[u8]) -> bool {
+    path.strip_prefix(mount)
+        .is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
 }
 
 /// Host and port; None for a peer that has no such address.

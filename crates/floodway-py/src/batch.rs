@@ -179,9 +179,12 @@ impl Batch {
         let connection = Reactor::object(reactor, token)?;
         let payload = match message {
             Message::Request(request) => {
+                let desk = reactor.get().intake(route);
                 let connection = connection.clone().unbind();
-                let request = Request::new(py, connection, *request, payload.unbind(), None);
-                Py::new(py, request)?.into_any()
+                match Request::admit(py, connection, *request, payload.unbind(), None, desk)? {
+                    Some(request) => Py::new(py, request)?.into_any(),
+                    None => return Ok(None),
+                }
             }
             Message::Body { bytes, more } => {
                 let payload = if bytes.is_empty() {

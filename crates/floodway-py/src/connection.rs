@@ -38,8 +38,8 @@ impl Summary {
 
 /// One connection. Every method may be called from every thread, and after close; none touches another connection.
 ///
-/// The object exists once per connection, so identity holds, and costs 48 bytes beside the native record. The garbage
-/// collector does not see it: break cycles through `user_data` in `on_close`, or let Floodway do so, which drops
+/// There is one object for a connection, so identity holds; while nobody refers to it and nothing is in `user_data` there
+/// may be none, else it costs 48 bytes beside the native record. The garbage collector does not see it: break cycles through `user_data` in `on_close`, or let Floodway do so, which drops
 /// `user_data` when `on_close` has returned.
 #[pyclass(frozen, module = "floodway")]
 pub(crate) struct Connection {
@@ -147,6 +147,11 @@ impl Connection {
 
     pub(crate) fn set_user_data_now(&self, object: &Bound<'_, Self>, value: Option<Py<PyAny>>) {
         drop(self.user_data.replace(object.as_any(), value));
+    }
+
+    /// Whether somebody keeps something in it.
+    pub(crate) fn has_user_data(&self, object: &Bound<'_, Self>) -> bool {
+        self.user_data.get(object.as_any()).is_some()
     }
 
     pub(crate) fn forget_user_data(&self, object: &Bound<'_, Self>) {

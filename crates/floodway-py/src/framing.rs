@@ -7,6 +7,7 @@ use floodway_conn::Framing as Native;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::intake::{Desk, Intake};
 use crate::request_queue::RequestQueue;
 
 /// A framing in its native form. `max_bytes` bounds one frame without its prefix or terminator.
@@ -19,6 +20,7 @@ pub(crate) struct Http {
     pub server: Option<Vec<u8>>,
     /// Who gets the requests, if not the reactor's handler.
     pub queue: Option<Py<RequestQueue>>,
+    pub intake: Option<Arc<Desk>>,
 }
 
 fn codec<C: floodway_base::Codec + 'static, E: ToString>(made: Result<C, E>) -> PyResult<Framing> {
@@ -84,16 +86,23 @@ impl Framing {
     }
 
     /// HTTP/1.1 requests. `whole_bodies`: each comes with its body; else as soon as its head is there. `server`: the value
-    /// of the Server header; None: none. `queue`: who gets them; None: the handler.
+    /// of the Server header; None: none. `queue`: who gets them; None: the handler. `intake`: what happens to them around the
+    /// application; None: nothing.
     #[staticmethod]
-    #[pyo3(signature = (*, whole_bodies, server, queue = None))]
-    fn http1(whole_bodies: bool, server: Option<Vec<u8>>, queue: Option<Py<RequestQueue>>) -> Self {
+    #[pyo3(signature = (*, whole_bodies, server, queue = None, intake = None))]
+    fn http1(
+        whole_bodies: bool,
+        server: Option<Vec<u8>>,
+        queue: Option<Py<RequestQueue>>,
+        intake: Option<&Intake>,
+    ) -> Self {
         Self(
             Native::Protocol,
             Some(Http {
                 whole_bodies,
                 server,
                 queue,
+                intake: intake.map(|intake| intake.0.clone()),
             }),
         )
     }

@@ -8,6 +8,7 @@ use crate::request::{Request, latin1};
 
 /// The headers of a request: a mapping from names, in any case, to text. A name that came more than once has all its
 /// values, joined by commas (RFC 9110, section 5.3); `get_all` gives them one by one.
+/// They belong to their request: one thread at a time.
 #[pyclass(frozen, mapping, module = "floodway")]
 pub(crate) struct Headers {
     request: Py<Request>,

@@ -30,10 +30,12 @@ mod headers;
 mod host;
 #[allow(unsafe_code, reason = "the count in front of an object")]
 mod immortal;
+mod intake;
 #[allow(unsafe_code, reason = "the buffer protocol")]
 mod link_buffer;
 mod load;
 mod newcomer;
+mod objects;
 mod options;
 #[allow(
     unsafe_code,
@@ -85,6 +87,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<environ::EnvironBuilder>()?;
     module.add_class::<framing::Framing>()?;
     module.add_class::<headers::Headers>()?;
+    module.add_class::<intake::Intake>()?;
     module.add_class::<link_buffer::LinkBuffer>()?;
     module.add_class::<newcomer::Newcomer>()?;
     module.add_class::<reactor::Reactor>()?;

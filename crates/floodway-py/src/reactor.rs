@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use floodway_base::{OwnerCell, OwnerRef, Token, limits};
@@ -25,7 +25,9 @@ use crate::clock::FakeClock;
 use crate::connection::Connection;
 use crate::framing::Framing;
 use crate::host::{PyCall, PyHost};
+use crate::intake::Desk;
 use crate::newcomer::Newcomer;
+use crate::objects::Objects;
 use crate::options::{self, ROUTE_EVENTS};
 use crate::timer::Timer;
 use crate::{address, errors, gate, stats};
@@ -45,9 +47,11 @@ pub(crate) struct Reactor {
     /// The process that made it: a forked child may not use it.
     pid: u32,
     /// The objects of connections that Python has seen, by slot.
-    objects: Mutex<Vec<Option<Py<Connection>>>>,
+    objects: Mutex<Objects>,
     /// Why connections were ended by Python, until `on_close` gets it.
     failures: Mutex<HashMap<u64, Py<PyAny>>>,
+    /// What happens to the requests of each route around the application.
+    intakes: Box<[OnceLock<Arc<Desk>>]>,
 }
 
 /// How long another thread waits for a reactor's answer.
@@ -115,26 +119,34 @@ impl Reactor {
     ) -> PyResult<Bound<'py, Connection>> {
         let py = slf.py();
         let this = slf.get();
-        let slot = token.slot as usize;
         let mut objects = this
             .objects
             .lock_py_attached(py)
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(Some(object)) = objects.get(slot)
-            && object.get().token == token
-        {
+        if let Some(object) = objects.get(token) {
             return Ok(object.bind(py).clone());
         }
         let object = Bound::new(py, Connection::new(slf.clone().unbind(), token))?;
         if this.shared.note_object(token) {
-            if objects.len() <= slot {
-                objects.resize_with(slot + 1, || None);
-            }
-            let stale = objects[slot].replace(object.clone().unbind());
+            let stale = objects.put(token, object.clone().unbind());
             drop(objects);
             drop(stale);
         }
         Ok(object)
+    }
+
+    /// Drops the objects of connections that nobody would miss.
+    fn drop_unmissed(&self, py: Python<'_>) {
+        let unmissed = {
+            let mut objects = self
+                .objects
+                .lock_py_attached(py)
+                .unwrap_or_else(PoisonError::into_inner);
+            objects.take_unmissed(py)
+        };
+        for object in &unmissed {
+            self.shared.forget_object(object.get().token);
+        }
     }
 
     /// Takes the object of a closed connection out of the table, if there is one.
@@ -143,12 +155,7 @@ impl Reactor {
             .objects
             .lock_py_attached(py)
             .unwrap_or_else(PoisonError::into_inner);
-        let entry = objects.get_mut(token.slot as usize)?;
-        if entry.as_ref()?.get().token == token {
-            entry.take()
-        } else {
-            None
-        }
+        objects.take(token)
     }
 
     /// Notes why a connection is ended by Python; the first reason counts.
@@ -166,6 +173,11 @@ impl Reactor {
             .lock_py_attached(py)
             .unwrap_or_else(PoisonError::into_inner);
         failures.remove(&token.to_bits())
+    }
+
+    /// What happens to the requests of a route around the application, if anything does.
+    pub(crate) fn intake(&self, route: u16) -> Option<&Arc<Desk>> {
+        self.intakes[usize::from(route)].get()
     }
 
     /// Asks the owner for our address of a connection, and waits for the answer detached.
@@ -241,6 +253,9 @@ impl Reactor {
             pid: std::process::id(),
             objects: Mutex::default(),
             failures: Mutex::default(),
+            intakes: (0..floodway_conn::MAX_ROUTES)
+                .map(|_| OnceLock::new())
+                .collect(),
         })
     }
 
@@ -282,6 +297,7 @@ impl Reactor {
         this.core
             .bind()
             .map_err(|error| PyRuntimeError::new_err(format!("{}: {error}", this.name)))?;
+        this.drop_unmissed(slf.py());
         let polled = gate::detached(slf.py(), || {
             this.core
                 .try_borrow_mut()
@@ -361,18 +377,24 @@ impl Reactor {
         serialized: bool,
     ) -> PyResult<u32> {
         let this = slf.get();
-        let queue = framing.1.as_ref().and_then(|http| http.queue.as_ref());
-        let outlet = queue.map(|queue| queue.get().outlet_of(slf));
+        let http = framing.1.as_ref();
+        let desk = http.and_then(|http| http.intake.as_ref());
+        let queue = http.and_then(|http| http.queue.as_ref());
+        let outlet = queue.map(|queue| queue.get().outlet_of(slf, desk));
         let route = options::route(
             interest, framing, limits, keepalive, nodelay, serialized, outlet,
         )?;
-        this.shared.add_route(route).map(base).ok_or_else(|| {
+        let number = this.shared.add_route(route).ok_or_else(|| {
             PyRuntimeError::new_err(format!(
                 "{} has {} routes, the most it can have; share listeners and connectors",
                 this.name,
                 floodway_conn::MAX_ROUTES
             ))
-        })
+        })?;
+        if let Some(desk) = desk {
+            this.intakes[usize::from(number)].get_or_init(|| desk.clone());
+        }
+        Ok(base(number))
     }
 
     /// Accept on a socket (the core keeps a duplicate). Owner thread, or any while nobody polls.
@@ -576,7 +598,7 @@ impl Reactor {
                 .objects
                 .lock_py_attached(py)
                 .unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *objects)
+            objects.take_all()
         };
         drop(objects);
         Ok(())

@@ -7,15 +7,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use floodway_app::http1::{self, Command, Date, Exchange, Fault, Head, Message, Version};
 use floodway_conn::{Line, Outgoing, REFERENCE_BYTES};
 use floodway_sys::SocketAddress;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use crate::connection::Connection;
 use crate::headers::Headers;
+use crate::intake::{Desk, Visit};
 use crate::payload::BytesPayload;
 use crate::wsgi::Prepared;
 use crate::{address, errors, gate, link_buffer};
+
+/// What a client is told when too many requests are under way.
+const BUSY: &[u8] = b"Too many requests are under way\n";
 
 thread_local! {
     /// The second that the date was made for, and the date.
@@ -49,6 +53,15 @@ pub(crate) struct Request {
     prepared: Option<Prepared>,
     /// Where a thread has it that is not the reactor's.
     away: Option<Away>,
+    /// With an intake only.
+    visit: Option<Box<Visit>>,
+}
+
+impl Drop for Request {
+    /// An answer that was not completed will never be.
+    fn drop(&mut self) {
+        self.end_visit();
+    }
 }
 
 /// What a thread needs that has a request away from its reactor.
@@ -60,7 +73,63 @@ pub(crate) struct Away {
 }
 
 impl Request {
-    pub(crate) fn new(
+    /// Takes a request in. None: there are too many, and this one was answered with 503.
+    pub(crate) fn admit(
+        py: Python<'_>,
+        connection: Py<Connection>,
+        request: http1::Request,
+        payload: Py<PyBytes>,
+        away: Option<Away>,
+        desk: Option<&Arc<Desk>>,
+    ) -> PyResult<Option<Self>> {
+        let mut made = Self::new(py, connection, request, payload, away);
+        let Some(desk) = desk else {
+            return Ok(Some(made));
+        };
+        let (visit, has_room) = desk.admit(&made.peer_address(py), &made.head);
+        made.visit = Some(Box::new(visit));
+        if has_room {
+            if let Some(spent) = desk.count() {
+                spent.call0(py)?;
+            }
+            return Ok(Some(made));
+        }
+        let body = PyBytes::new(py, BUSY);
+        let plain = (
+            ("content-type", "text/plain; charset=utf-8"),
+            ("retry-after", "1"),
+        );
+        let headers = plain.into_pyobject(py)?;
+        match made.respond(py, 503, headers.as_any(), body.as_any()) {
+            Err(error) if !error.is_instance_of::<PyOSError>(py) => Err(error),
+            _ => Ok(None), // also where the client has left
+        }
+    }
+
+    fn end_visit(&mut self) {
+        if let Some(visit) = &mut self.visit {
+            visit.end(&self.head);
+        }
+    }
+
+    fn note_start(&mut self, status: u16) {
+        if let Some(visit) = &mut self.visit {
+            visit.started(status);
+        }
+    }
+
+    fn note_sent(&mut self, bytes: usize) {
+        if let Some(visit) = &mut self.visit {
+            visit.sent(bytes);
+        }
+    }
+
+    /// What a trusted proxy says: whether its client speaks TLS.
+    pub(crate) fn told_secure(&self) -> Option<bool> {
+        self.visit.as_ref().and_then(|visit| visit.secure())
+    }
+
+    fn new(
         py: Python<'_>,
         connection: Py<Connection>,
         request: http1::Request,
@@ -86,6 +155,7 @@ impl Request {
             more,
             prepared: None,
             away,
+            visit: None,
         }
     }
 
@@ -97,8 +167,11 @@ impl Request {
         self.connection.bind(py)
     }
 
-    /// The client's address.
+    /// The client's address: the one that a trusted proxy names, or the peer's.
     pub(crate) fn peer_address(&self, py: Python<'_>) -> SocketAddress {
+        if let Some(ip) = self.visit.as_ref().and_then(|visit| visit.forwarded()) {
+            return std::net::SocketAddr::new(ip, 0).into();
+        }
         match &self.away {
             Some(away) => away.peer.clone(),
             None => self.connection.bind(py).get().peer_address(),
@@ -125,7 +198,9 @@ impl Request {
             .map(|(name, value)| (name.as_ref(), value.as_ref()));
         self.exchange
             .start(out, status, None, pairs, length, &date())
-            .map_err(fault)
+            .map_err(fault)?;
+        self.note_start(status);
+        Ok(())
     }
 
     pub(crate) fn more(&self) -> bool {
@@ -169,6 +244,7 @@ impl Request {
             PyBytes::new(py, b"")
         };
         let roomy = self.send(py, out, &body, wrapped.suffix)?;
+        self.note_sent(body.as_bytes().len());
         self.finish(py);
         Ok(roomy)
     }
@@ -201,7 +277,9 @@ impl Request {
             .body(content.as_bytes().len(), more)
             .map_err(fault)?;
         let roomy = if wrapped.send {
-            self.send(py, wrapped.prefix().to_vec(), &content, wrapped.suffix)?
+            let roomy = self.send(py, wrapped.prefix().to_vec(), &content, wrapped.suffix)?;
+            self.note_sent(content.as_bytes().len());
+            roomy
         } else {
             true
         };
@@ -211,9 +289,10 @@ impl Request {
         Ok(roomy)
     }
 
-    fn finish(&self, py: Python<'_>) {
+    fn finish(&mut self, py: Python<'_>) {
         let keep_alive = self.exchange.keep_alive();
         self.tell(py, Command::Finish { keep_alive });
+        self.end_visit();
     }
 
     /// Begins the answer that was prepared, unless it has begun.
@@ -241,7 +320,10 @@ impl Request {
                 length,
                 &date(),
             )
-            .map_err(fault)
+            .map_err(fault)?;
+        let status = prepared.status;
+        self.note_start(status);
+        Ok(())
     }
 
     /// While the engine stops, an answer is the connection's last.
@@ -368,19 +450,22 @@ impl Request {
         latin1(py, self.head.query())
     }
 
-    /// "https" where TLS protects the connection, else "http".
+    /// "https" where TLS protects the connection, or a proxy that is trusted says so, else "http".
     #[getter]
     pub(crate) fn scheme<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
-        if self.connection.bind(py).get().is_secure() {
+        if self
+            .told_secure()
+            .unwrap_or_else(|| self.connection.bind(py).get().is_secure())
+        {
             pyo3::intern!(py, "https").clone()
         } else {
             pyo3::intern!(py, "http").clone()
         }
     }
 
-    /// The client's address, as `Connection.peer`.
+    /// The client's address, as `Connection.peer`; behind a proxy that is trusted the one that it names, with port 0.
     #[getter]
-    fn peer(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn peer(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         address::to_python(py, &self.peer_address(py))
     }
 
@@ -521,6 +606,7 @@ impl Request {
         let nothing = PyBytes::new(py, b"");
         let piece = if wrapped.send { piece } else { &nothing };
         let is_roomy = self.send(py, out, piece, wrapped.suffix)?;
+        self.note_sent(piece.as_bytes().len());
         if is_roomy || self.away.is_none() {
             return Ok(is_roomy);
         }
@@ -562,9 +648,9 @@ impl Request {
         let piece = if wrapped.send { body } else { &nothing };
         if !(out.is_empty() && piece.as_bytes().is_empty() && wrapped.suffix.is_empty()) {
             self.send(py, out, piece, wrapped.suffix)?;
+            self.note_sent(piece.as_bytes().len());
         }
-        let keep_alive = self.exchange.keep_alive();
-        self.tell(py, Command::Finish { keep_alive });
+        self.finish(py);
         Ok(())
     }
 

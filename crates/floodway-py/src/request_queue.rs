@@ -1,7 +1,7 @@
 //! `RequestQueue`: requests for threads that wait for them, so that the reactor, which reads them, never needs the
 //! interpreter.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use floodway_app::http1::Message;
 use floodway_conn::{HandOff, Handed, Outlet};
@@ -11,6 +11,7 @@ use pyo3::types::PyBytes;
 
 use crate::connection::Connection;
 use crate::gate;
+use crate::intake::Desk;
 use crate::reactor::Reactor;
 use crate::request::{Away, Request};
 
@@ -20,11 +21,20 @@ pub(crate) struct RequestQueue {
     queue: Arc<HandOff<Message>>,
     /// Where they come from, by the number of the source.
     reactors: Mutex<Vec<Py<Reactor>>>,
+    /// What happens to requests around the application.
+    desk: OnceLock<Arc<Desk>>,
 }
 
 impl RequestQueue {
     /// What hands requests of a reactor off to this queue.
-    pub(crate) fn outlet_of(&self, reactor: &Bound<'_, Reactor>) -> Outlet<Message> {
+    pub(crate) fn outlet_of(
+        &self,
+        reactor: &Bound<'_, Reactor>,
+        desk: Option<&Arc<Desk>>,
+    ) -> Outlet<Message> {
+        if let Some(desk) = desk {
+            self.desk.get_or_init(|| desk.clone());
+        }
         let mut reactors = self
             .reactors
             .lock_py_attached(reactor.py())
@@ -58,13 +68,8 @@ impl RequestQueue {
         let connection = Py::new(py, Connection::new(reactor, token))?;
         let payload = PyBytes::new(py, &payload).unbind();
         let away = Away { line, peer };
-        Ok(Some(Request::new(
-            py,
-            connection,
-            *request,
-            payload,
-            Some(away),
-        )))
+        let desk = self.desk.get();
+        Request::admit(py, connection, *request, payload, Some(away), desk)
     }
 }
 
@@ -75,6 +80,7 @@ impl RequestQueue {
         Self {
             queue: Arc::new(HandOff::new(capacity)),
             reactors: Mutex::default(),
+            desk: OnceLock::new(),
         }
     }
 

@@ -47,10 +47,16 @@ def failed(what: str, error: BaseException) -> ApplicationError:
     text = str(error) or type(error).__name__
     if not has_user_frames(error) and not isinstance(error, SyntaxError):
         return ApplicationError(f"{what}: {text}")
+    details = describe_failure(error)
+    text = text if text == type(error).__name__ else f"{type(error).__name__}: {text}"
+    return ApplicationError(f"{what}: {text.splitlines()[0]}", details)
+
+
+def describe_failure(error: BaseException) -> str:
+    """The traceback of what the user's code raised, without our frames."""
     shown = traceback.TracebackException.from_exception(error)
     _strip(shown)
-    text = text if text == type(error).__name__ else f"{type(error).__name__}: {text}"
-    return ApplicationError(f"{what}: {text.splitlines()[0]}", "".join(shown.format()))
+    return "".join(shown.format())
 
 
 def has_user_frames(error: BaseException) -> bool:

@@ -8,11 +8,15 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from floodway.app.application import describe_failure
+from floodway.app.front import Front
 from floodway.app.handler import Handler
 from floodway.app.http1 import Http1
 from floodway.app.message import Request, Response, complete
 from floodway.config import ApplicationOptions
 from floodway.conn.connection import Connection
+from floodway.conn.engine import Engine
+from floodway.conn.route import FramingLike
 from floodway.errors import ConnectionClosed
 from floodway.log import Throttle
 
@@ -26,20 +30,30 @@ class FunctionHandler(Handler[Request]):
     """Serves a function of one parameter over HTTP. One that raises costs its client a 500, nobody else anything."""
 
     def __init__(self, function: Callable[[Request], object], options: ApplicationOptions) -> None:
-        self.framing = Http1(whole_bodies=True, server=options.server_header)
+        self._front = Front(options)
+        self.framing: FramingLike = Http1(whole_bodies=True, server=options.server_header, intake=self._front.intake)
         self._function = function
+        self._debug = options.debug
         self._throttle = Throttle(burst=20)  # clients may be able to make it raise at will
 
-    def on_data(self, conn: Connection, request: Request) -> None:
+    def on_start(self, engine: Engine) -> None:
+        """Begin to count and log."""
+        self._front.start(engine)
+
+    def on_stop(self) -> None:
+        """Write what is to be logged."""
+        self._front.stop()
+
+    def on_data(self, conn: Connection, data: Request) -> None:
         """Answer a request."""
         try:
-            unsent = complete(request, self._function(request))
+            unsent = complete(data, self._function(data))
             if unsent is not None:
-                self._begin(conn, request, unsent)
+                self._begin(conn, data, unsent)
         except ConnectionClosed:
             pass  # the client has left; on_close says why
         except Exception as error:  # noqa: BLE001 - the application's
-            self._apologise(conn, request, error)
+            self._apologise(conn, data, error)
 
     def on_writable(self, conn: Connection) -> None:
         """Go on with a body that waited for the client."""
@@ -86,7 +100,7 @@ class FunctionHandler(Handler[Request]):
             conn.abort()
             return
         try:
-            complete(request, Response("Internal Server Error\n", 500))
+            complete(request, Response(describe_failure(error) if self._debug else "Internal Server Error\n", 500))
         except ConnectionClosed:
             pass  # the client has left, or the application had it leave
 

@@ -6,7 +6,6 @@ from typing import Any, Final, cast, get_args
 
 from floodway.app.application import failed, import_application
 from floodway.app.function import FunctionHandler
-from floodway.app.wsgi.handler import wsgi_handler
 from floodway.config import ApplicationOptions, Interface
 from floodway.conn.route import HandlerLike
 from floodway.errors import ApplicationError
@@ -48,6 +47,8 @@ def handler_of(
 
         return ASGIHandler(cast("Callable[..., Any]", application), options)
     if interface == "wsgi":
+        from floodway.app.wsgi.handler import wsgi_handler  # the same for wsgiref
+
         return wsgi_handler(application, options, threads)
     return FunctionHandler(cast("Callable[[Any], object]", application), options)
 
@@ -58,13 +59,13 @@ def find_interface(application: object, caller: str) -> Interface:
         raise TypeError(f"{caller} got the class {application.__name__}; make one: {application.__name__}()")
     if hasattr(application, "interest"):
         return "handler"
-    if callable(application) and (found := _BY_PARAMETERS.get(_parameters(application))):
+    what = f"{caller} {'got' if caller == 'serve()' else 'is'} {application!r}"
+    if not callable(application):
+        raise TypeError(f"{what}, which is no application: neither a floodway.Handler nor something that is called")
+    if found := _BY_PARAMETERS.get(_parameters(application)):
         return found
     names = ", ".join(get_args(Interface)[1:])
-    raise TypeError(
-        f"{caller} got {application!r}, no floodway.Handler, and its parameters do not say how it is called; "
-        f"choose its interface: {names}"
-    )
+    raise TypeError(f"{what}, and its parameters do not say how it is called; choose its interface: {names}")
 
 
 def _made(application: object, options: ApplicationOptions, name: str) -> object:

@@ -1,7 +1,7 @@
 """What plain functions get and give: home of the native `Request` and `Headers`, and `Response`."""
 
 from collections.abc import AsyncIterable, Iterable, Mapping
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from floodway._core import Headers, Request
 
@@ -10,7 +10,7 @@ __all__ = ["Fields", "Headers", "Request", "Response", "complete"]
 Fields: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 """Headers to send: a mapping, or pairs where a name comes more than once."""
 
-Mapping.register(Headers)
+Mapping.register(Headers)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # an ABC at run time
 
 _TEXT: Final = ((b"content-type", b"text/plain; charset=utf-8"),)
 _BYTES: Final = ((b"content-type", b"application/octet-stream"),)
@@ -20,6 +20,7 @@ class Response:
     """An answer. `str` goes out as UTF-8; an iterable of bytes is sent piece by piece, as fast as the client takes it.
 
     Without a `content-type` among the headers it is `text/plain` for `str` and `application/octet-stream` for bytes.
+    Sending changes nothing in it: one with a plain body may answer many requests, on any thread.
 
     >>> Response("moved", 301, {"location": "/there"}).status
     301
@@ -33,11 +34,10 @@ class Response:
         status: int = 200,
         headers: Fields = (),
     ) -> None:
-        self.body = body
-        self.status = status
-        self.headers: tuple[tuple[str | bytes, str | bytes], ...] = tuple(
-            headers.items() if isinstance(headers, Mapping) else headers
-        )
+        self.body: bytes | str | Iterable[bytes] | AsyncIterable[bytes] = body
+        self.status: int = status
+        pairs = cast("Mapping[str, str]", headers).items() if isinstance(headers, Mapping) else headers
+        self.headers: tuple[tuple[str | bytes, str | bytes], ...] = tuple(pairs)
 
     def __repr__(self) -> str:
         return f"<floodway.Response {self.status}>"

@@ -8,12 +8,13 @@ this one supervises them: read `workers/supervisor.py`.
 from typing import Unpack
 
 from floodway.app import greeting
+from floodway.app.addresses import addresses_of
 from floodway.app.interface import load_application
 from floodway.app.pid_file import pid_file
 from floodway.app.signals import signals_to
 from floodway.app.workers.service import make_service
 from floodway.app.workers.supervise import supervise
-from floodway.base.address import Address, inherited_addresses, parse
+from floodway.base.address import Address
 from floodway.config import ServeOptions, split_service_options
 from floodway.conn.balancing import Balancer
 from floodway.conn.engine import Engine
@@ -32,10 +33,11 @@ def serve(
     """Serve until SIGINT or SIGTERM, and return when everything is closed. Blocks; takes what `Engine` takes.
 
     The application is a handler, a function that answers HTTP requests, or the "module:attribute" of one, which is
-    imported; `interface` says which where that cannot be told. Without addresses it takes the sockets that
-    systemd passed (LISTEN_FDS). The first signal lets busy connections finish for `Limits.grace` seconds, a second
-    aborts them, a third is the process's own again. SIGUSR1 writes statistics and every reactor's Python stack to the
-    log. On another thread than the main one it installs no signals.
+    imported; `interface` says which where that cannot be told. Without addresses, which may also be said as `host`,
+    `port`, `uds` and `fd`, it takes the sockets that systemd passed (LISTEN_FDS), else 127.0.0.1:8000. The first signal
+    lets busy connections finish for `Limits.grace` seconds, a second aborts them, a third is the process's own again.
+    SIGUSR1 writes statistics and every reactor's Python stack to the log. On another thread than the main one it
+    installs no signals.
 
     With `workers=` it forks that many processes, each with an engine of its own, to which every option and limit
     applies (`max_connections` too is per process), and replaces those that die. Each imports "module:attribute" itself,
@@ -49,12 +51,10 @@ def serve(
     service_options, application_options, engine_options = split_service_options(options)
     if not isinstance(application, str):
         application = load_application(application, application_options, engine_options.get("threads"))
-    chosen = addresses or tuple(inherited_addresses())
-    if not chosen:
-        raise ValueError('serve() got no address; pass one, such as "tcp://127.0.0.1:9000"')
-    if service_options.workers is not None:
+    chosen = addresses_of(addresses, service_options)
+    if service_options.workers is not None or service_options.reload:
         service = make_service(application, application_options, balancer, framing, limits, engine_options)
-        supervise(service, [parse(address) for address in chosen], service_options)
+        supervise(service, chosen, service_options)
         return
     handler = load_application(application, application_options, engine_options.get("threads"))
     engine = Engine(handler, *chosen, balancer=balancer, framing=framing, limits=limits, **engine_options)

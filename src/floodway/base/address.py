@@ -1,33 +1,39 @@
 """Addresses as people write them, `tcp://host:port` and so on: parsed here and printed back. Opens no socket.
 
-Three forms exist, one class each; `str()` gives the text that `parse` reads. Resolving a name is the only thing here
-that may block.
+Three forms exist, one class each; `str()` gives the text that `parse` reads. `host:port` and `http://host:port` are
+other ways to write `tcp://`, `https://` is one to write `tls://`. Resolving a name is the only thing here that may
+block.
 """
 
 import os
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 IpAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 """An IP address and port as Python's socket module shapes them; with flow and scope only if they are set."""
 
-_FORMS: Final = "tcp://host:port, tcp://[::1]:port, unix:///path, unix://@name or fd://number"
+_FORMS: Final = "host:port, tcp://[::1]:port, unix:///path, unix://@name or fd://number"
+_SCHEMES: Final = {"tcp": "tcp", "http": "tcp", "tls": "tls", "https": "tls"}
+_HTTP_PORTS: Final = {"http": 80, "https": 443}
+_EVERY_INTERFACE: Final = "0.0.0.0"  # what `:port` means where people know it from
 _FIRST_INHERITED_FD: Final = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
 _MAX_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True)
 class TcpAddress:
-    """A host, by number or name, and a port; port 0 lets the system choose one when listening."""
+    """A host, by number or name, and a port; port 0 lets the system choose one when listening. `tls`: encrypted."""
 
     host: str
     port: int
+    tls: bool = False
 
     def __str__(self) -> str:
-        return f"tcp://[{self.host}]:{self.port}" if ":" in self.host else f"tcp://{self.host}:{self.port}"
+        scheme, host = "tls" if self.tls else "tcp", f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}"
 
     def resolve(self, *, passive: bool = False) -> list[IpAddress]:
         """Every socket address of this host, in the system's order. `passive`: to listen on. May block.
@@ -85,8 +91,10 @@ Address: TypeAlias = TcpAddress | UnixAddress | FdAddress
 def parse(text: str | Address) -> Address:
     """Read an address. Raises ValueError with what to write instead.
 
-    >>> parse("tcp://[::1]:9000")
-    TcpAddress(host='::1', port=9000)
+    >>> parse("tcp://[::1]:9000").host
+    '::1'
+    >>> str(parse(":8000"))
+    'tcp://0.0.0.0:8000'
     >>> str(parse("unix:///run/app.sock?mode=660"))
     'unix:///run/app.sock?mode=660'
     """
@@ -94,19 +102,25 @@ def parse(text: str | Address) -> Address:
         return text
     scheme, separator, rest = text.partition("://")
     if not separator:
-        hint = f"tcp://{text}" if re.fullmatch(r"\S+:\d+", text) else _FORMS
-        raise ValueError(f"address {text!r} has no scheme; write {hint}")
-    if scheme == "tcp":
-        return _parse_tcp(text)
+        if re.fullmatch(r"\S*:\d+", text):
+            return _parse_tcp(text, "tcp", text)
+        raise ValueError(f"address {text!r} has no port and no scheme; write {_FORMS}")
+    if scheme in _SCHEMES:
+        return _parse_tcp(text, scheme, rest)
     if scheme == "unix":
         return _parse_unix(text, rest)
     if scheme == "fd":
         return _parse_fd(text, rest)
-    if scheme == "tls":
-        raise ValueError(
-            f"address {text!r}: tls:// is not available in this version; write tcp://{rest} behind a TLS proxy"
-        )
     raise ValueError(f"address {text!r} has the unknown scheme {scheme!r}; write {_FORMS}")
+
+
+def check_plain(address: Address) -> None:
+    """Raise ValueError for an address that asks for TLS, which nothing here provides yet."""
+    if isinstance(address, TcpAddress) and address.tls:
+        plain = replace(address, tls=False)
+        raise ValueError(
+            f"address {address} needs a TLS configuration, which this version cannot take; write {plain} behind a proxy"
+        )
 
 
 def from_socket(listener: socket.socket) -> Address:
@@ -138,18 +152,26 @@ def _shaped(address: tuple[object, ...]) -> IpAddress:
     return str(host), cast("int", port)
 
 
-def _parse_tcp(text: str) -> TcpAddress:
-    parts = urlsplit(text)
-    if parts.path or parts.query or parts.fragment or parts.username is not None:
-        raise ValueError(f"address {text!r}: only a host and a port belong there; write tcp://host:port")
+def _parse_tcp(text: str, scheme: str, rest: str) -> TcpAddress:
+    parts = urlsplit(f"tcp://{rest}")
+    is_root = parts.path == "/" and scheme in _HTTP_PORTS  # as browsers show it
+    if (parts.path and not is_root) or parts.query or parts.fragment or parts.username is not None:
+        raise ValueError(f"address {text!r}: only a host and a port belong there; write {scheme}://host:port")
     if ":" in parts.netloc.rpartition(":")[0] and not parts.netloc.startswith("["):
-        raise ValueError(f"address {text!r}: an IPv6 address needs brackets; write tcp://[::1]:port")
-    if not parts.hostname:
-        raise ValueError(f"address {text!r} has no host; write tcp://127.0.0.1:port, or tcp://[::]:port for all")
-    _, _, port = parts.netloc.rpartition(":")
+        raise ValueError(f"address {text!r}: an IPv6 address needs brackets; write {scheme}://[::1]:port")
+    has_port = parts.netloc.rpartition("]")[2].count(":") == 1
+    host, port = parts.hostname, parts.netloc.rpartition(":")[2] if has_port else str(_HTTP_PORTS.get(scheme, ""))
+    if host is None and text == rest:
+        host = _EVERY_INTERFACE
+    if not host:
+        raise ValueError(
+            f"address {text!r} has no host; write {scheme}://127.0.0.1:port, or {scheme}://[::]:port for all"
+        )
     if not port.isdecimal() or int(port) > _MAX_PORT:
-        raise ValueError(f"address {text!r}: the port has to be a number from 0 to {_MAX_PORT}; write tcp://host:9000")
-    return TcpAddress(parts.hostname, int(port))
+        raise ValueError(
+            f"address {text!r}: the port has to be a number from 0 to {_MAX_PORT}; write {scheme}://host:8000"
+        )
+    return TcpAddress(host, int(port), tls=_SCHEMES[scheme] == "tls")
 
 
 def _parse_unix(text: str, rest: str) -> UnixAddress:

@@ -1,6 +1,7 @@
 """Flags made from the fields of the option dataclasses: their names, types, defaults and help come from there.
 
 A field `idle_timeout: float | None` becomes `--idle-timeout SECONDS|none`; a field that is added needs no line here.
+Every flag can be said by a variable too: `FLOODWAY_IDLE_TIMEOUT`.
 """
 
 import types
@@ -21,6 +22,11 @@ else:
     Parameter = click.ParamType
 
 Command = TypeVar("Command", bound=Callable[..., object])
+
+ALIASES: Final = {"keep_alive_timeout": "--timeout-keep-alive", "grace": "--timeout-graceful-shutdown"}
+"""Second names of flags, as other servers have them."""
+
+_GIVEN: Final = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 GROUPS: Final = (ServiceOptions, ApplicationOptions, EngineOptions, ListenerOptions, Limits)
 
@@ -72,9 +78,9 @@ def option_flags(command: Command) -> Command:
 
 
 def given_options(ctx: click.Context) -> dict[str, Any]:  # Any: a value for whichever field
-    """The fields for which a flag was given on the command line, with their values."""
+    """The fields for which a flag or a variable was given, with their values."""
     names = [field.name for group in GROUPS for field in fields(group)]
-    return {name: ctx.params[name] for name in names if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    return {name: ctx.params[name] for name in names if ctx.get_parameter_source(name) in _GIVEN}
 
 
 def _flag(field: "Field[Any]", hint: object) -> Callable[[Command], Command]:  # Any: a field of whatever type
@@ -82,10 +88,13 @@ def _flag(field: "Field[Any]", hint: object) -> Callable[[Command], Command]:  #
     text = f"{documentation(field)} [default: {_shown(field.default)}]"
     if hint is bool:
         return click.option(f"{flag}/--no-{flag[2:]}", field.name, default=None, help=text)
-    return click.option(flag, field.name, type=Value(hint), default=None, help=text)
+    names = [flag, *filter(None, [ALIASES.get(field.name)])]
+    if get_origin(hint) is tuple:
+        return click.option(*names, field.name, multiple=True, type=Value(get_args(hint)[0]), help=text)
+    return click.option(*names, field.name, type=Value(hint), default=None, help=text)
 
 
 def _shown(default: object) -> str:
     if isinstance(default, bool):
         return "on" if default else "off"
-    return "none" if default is None else str(default)
+    return "none" if default is None or default == () else str(default)

@@ -1,8 +1,6 @@
 """`floodway serve MODULE:ATTRIBUTE [ADDRESS...]`: imports a handler and serves it."""
 
-import json
 import logging
-import logging.config
 import os
 import sys
 from pathlib import Path
@@ -12,28 +10,31 @@ import click
 
 import floodway
 from floodway.app.application import check_name, failed, has_user_frames
-from floodway.base.address import parse
+from floodway.app.workers.reload import check_reload
+from floodway.base.address import check_plain, parse
 from floodway.cli.application import ended_by
+from floodway.cli.env_file import load_env_file
+from floodway.cli.foreign import ForeignFlags
+from floodway.cli.logs import set_up_logging
 from floodway.cli.options import given_options, option_flags
 from floodway.config import sort_options, split_service_options
 from floodway.errors import ApplicationError, ListenError, NotStopped
-from floodway.log import JsonFormatter
 
 logger: Final = logging.getLogger(__name__)
 
-DEFAULT_ADDRESS: Final = "tcp://127.0.0.1:9000"
 BALANCERS: Final[dict[str, type[floodway.Balancer]]] = {
     "least-connections": floodway.LeastConnections,
     "round-robin": floodway.RoundRobin,
     "fd-hash": floodway.FdHash,
 }
-_TEXT_FORMAT: Final = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
-_WORKERS_FORMAT: Final = "%(asctime)s %(levelname)-8s [%(process)d] %(name)s: %(message)s"
 
 
-@click.command()
+@click.command(cls=ForeignFlags, context_settings={"auto_envvar_prefix": "FLOODWAY"})
 @click.argument("application", metavar="MODULE:ATTRIBUTE")
 @click.argument("addresses", metavar="[ADDRESS]...", nargs=-1)
+@click.option("--env-file", type=click.Path(exists=True, dir_okay=False), is_eager=True, expose_value=False,
+              callback=load_env_file,
+              help="Variables for the application and for these flags; needs the package python-dotenv.")  # fmt: skip
 @click.option("--app-dir", default=".", show_default=True, help="Directory to import from, first on the path.")
 @click.option("--balancer", type=click.Choice(list(BALANCERS)),
               help="Which sub reactor gets a newcomer. [default: least-connections]")  # fmt: skip
@@ -55,18 +56,20 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each flag
     log_config: str | None,
     **_: object,
 ) -> None:
-    """Serve the handler MODULE:ATTRIBUTE on each ADDRESS.
+    """Serve MODULE:ATTRIBUTE, a handler or an application that speaks HTTP, on each ADDRESS.
 
-    An ADDRESS is tcp://host:port, unix:///path?mode=660, unix://@name or fd://number. Without one it takes the sockets
-    that systemd passed, else tcp://127.0.0.1:9000. A size is in bytes, a time in seconds.
+    An ADDRESS is host:port, :port (every IPv4 interface), tcp://host:port, http://host:port, unix:///path?mode=660,
+    unix://@name or fd://number. Without one it takes the sockets that systemd passed, else 127.0.0.1:8000. A size is in
+    bytes, a time in seconds. Every flag may be given as a variable too, --idle-timeout as FLOODWAY_IDLE_TIMEOUT.
     """
     options = given_options(ctx)
-    _set_up_logging(log_level, log_format, log_config, process=bool(options.get("workers")))
-    chosen = addresses or (() if "LISTEN_FDS" in os.environ else (DEFAULT_ADDRESS,))
-    _check(application, options, chosen)
+    if options.get("debug"):
+        log_level = log_level or "debug"
+    set_up_logging(log_level, log_format, log_config, options)
+    _check(application, options, addresses)
     sys.path.insert(0, str(Path(app_dir).resolve()))
     try:
-        floodway.serve(application, *chosen, balancer=BALANCERS[balancer]() if balancer else None, **options)
+        floodway.serve(application, *addresses, balancer=BALANCERS[balancer]() if balancer else None, **options)
     except NotStopped as error:
         _end_process(error)
     except ApplicationError as error:
@@ -83,36 +86,14 @@ def _check(application: str, options: dict[str, Any], addresses: tuple[str, ...]
     """Make a usage error of what the arguments cannot mean, before anything is imported."""
     try:
         check_name(application)
-        sort_options(split_service_options(options)[2], None, "floodway serve")
+        service_options, _, engine_options = split_service_options(options)
+        sort_options(engine_options, None, "floodway serve")
         for address in addresses:
-            parse(address)
+            check_plain(parse(address))
+        if service_options.reload:
+            check_reload(service_options.reload_dir)
     except (ValueError, TypeError) as error:
         raise click.UsageError(str(error)) from error
-
-
-def _set_up_logging(level: str | None, form: str | None, config: str | None, *, process: bool) -> None:
-    """As the flags say. At a terminal without flags nothing: `serve` then greets the person there.
-
-    `process`: each line names its process.
-    """
-    if config is not None:
-        _configure(Path(config))
-    elif level or form or not sys.stderr.isatty():
-        handler = logging.StreamHandler()
-        text = _WORKERS_FORMAT if process else _TEXT_FORMAT
-        handler.setFormatter(JsonFormatter(process=process) if form == "json" else logging.Formatter(text))
-        logging.basicConfig(handlers=[handler], level=(level or "info").upper())
-
-
-def _configure(path: Path) -> None:
-    try:
-        if path.suffix == ".json":
-            settings: dict[str, Any] = json.loads(path.read_text())  # Any: whatever dictConfig takes
-            logging.config.dictConfig(settings)
-        else:
-            logging.config.fileConfig(path, disable_existing_loggers=False)
-    except Exception as error:
-        raise click.BadParameter(f"{path}: {error}", param_hint="--log-config") from error
 
 
 def _end_process(error: NotStopped) -> None:

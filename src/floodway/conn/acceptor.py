@@ -12,7 +12,7 @@ import socket
 from pathlib import Path
 from typing import Final
 
-from floodway.base.address import Address, FdAddress, TcpAddress, UnixAddress, from_socket
+from floodway.base.address import Address, FdAddress, TcpAddress, UnixAddress, check_plain, from_socket
 from floodway.base.platform import facts
 from floodway.base.socket_options import before_bind, for_accepted
 from floodway.config import ListenerOptions
@@ -25,6 +25,7 @@ class Acceptor:
     """The listening sockets of one address, from `open` to `close`. Used by one thread at a time."""
 
     def __init__(self, address: Address, options: ListenerOptions, backlog: int) -> None:
+        check_plain(address)
         self.address = address
         self._options = options
         self._backlog = backlog

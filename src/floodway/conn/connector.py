@@ -3,7 +3,7 @@
 import threading
 from typing import Final
 
-from floodway.base.address import Address, FdAddress, TcpAddress, UnixAddress
+from floodway.base.address import Address, FdAddress, TcpAddress, UnixAddress, check_plain
 from floodway.config import ListenerOptions
 from floodway.conn.connection import Connection
 from floodway.conn.reactors import Reactors
@@ -48,6 +48,7 @@ class Connector:
         self, address: Address, route: Route, owner: SubReactor, timeout: float | None, user_data: object
     ) -> Connection:
         """Start a connection that this reactor owns, and return it at once, in the state "opening"."""
+        check_plain(address)
         number = route.numbers[owner.core]
         if isinstance(address, UnixAddress):
             return owner.core.connect(address.socket_address, number, timeout=timeout, user_data=user_data)

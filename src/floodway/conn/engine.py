@@ -89,6 +89,7 @@ class Engine:
         # Set where this is one of several workers.
         self._ask_service: Callable[[float], ServiceStats] | None = None
         self._tell_exhausted: Callable[[], None] | None = None
+        self._tell_spent: Callable[[], None] | None = None
         self._place = Place()
         self._ending: BaseException | None = None
         self._stopped = threading.Event()
@@ -362,6 +363,14 @@ class Engine:
         """On a reactor's thread: accepting pauses for want of descriptors or memory."""
         if self._tell_exhausted is not None:
             self._tell_exhausted()
+
+    def _retire(self) -> None:
+        """It has served what it should: stop, as soon as another worker has taken the place if this is one."""
+        logger.info("limit_max_requests is reached")
+        if self._tell_spent is not None:
+            self._tell_spent()
+        else:
+            self.stop()
 
     def _end(self) -> None:
         """On the attendant's thread, once every other thread has ended."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from floodway.app.asgi.http import AsgiContext, AsgiExchange, new_context
 from floodway.app.asgi.lifespan import Application, Lifespan
+from floodway.app.front import Front
 from floodway.app.handler import Handler
 from floodway.app.http1 import Http1
 from floodway.app.message import Request, Response, complete
@@ -20,6 +21,7 @@ from floodway.base.address import TcpAddress
 from floodway.config import ApplicationOptions
 from floodway.conn.connection import Connection
 from floodway.conn.engine import Engine
+from floodway.conn.route import FramingLike
 from floodway.errors import ConnectionClosed
 from floodway.log import Throttle
 
@@ -34,7 +36,9 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
     event_loop = True
 
     def __init__(self, application: Application, options: ApplicationOptions) -> None:
-        self.framing = Http1(whole_bodies=False, server=options.server_header)
+        self._front = Front(options)
+        self.framing: FramingLike = Http1(whole_bodies=False, server=options.server_header, intake=self._front.intake)
+        self._root_path = options.root_path
         self._application = application
         self._server: tuple[str, int | None] | None = None
         self._contexts: dict[asyncio.AbstractEventLoop, AsgiContext] = {}
@@ -42,15 +46,20 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
 
     def on_start(self, engine: Engine) -> None:
         """Remember where all requests will come in, if there is one such place."""
+        self._front.start(engine)
         first, *others = engine.addresses
         if isinstance(first, TcpAddress) and first.host not in ("0.0.0.0", "::") and not others:
             self._server = first.host, first.port
+
+    def on_stop(self) -> None:
+        """Write what is to be logged."""
+        self._front.stop()
 
     def lifespan(self) -> AbstractAsyncContextManager[object]:
         """One run of the application, on the running loop."""
         loop = asyncio.get_running_loop()
         lifespan = Lifespan(self._application)
-        self._contexts[loop] = new_context(loop, lifespan.state, self._server, "")
+        self._contexts[loop] = new_context(loop, lifespan.state, self._server, self._root_path)
         return lifespan
 
     def on_data(self, conn: Connection, data: Request | tuple[bytes, bool] | None) -> None:

@@ -67,6 +67,7 @@ class Control:
         """
         engine._ask_service = self._ask_service  # noqa: SLF001 - made for workers
         engine._tell_exhausted = partial(self.tell, "exhausted")  # noqa: SLF001 - the same
+        engine._tell_spent = partial(self.tell, "spent")  # noqa: SLF001 - the same
         with self._lock:
             self._engine, self._listeners, self._destinations = engine, listeners, destinations
 

@@ -41,6 +41,8 @@ class WorkerProcess:
         self.told_to_stop: bool = False
         self.accepts: bool = True
         """False once it has closed its listeners."""
+        self.is_spent: bool = False
+        """Whether it has served what it should, and leaves once it is replaced."""
         self.is_heard: bool = False
         """Whether the supervisor's selector has its channel."""
         self.kill_at: float | None = None

@@ -42,6 +42,16 @@ class Seat:
         return self.is_serving and now >= self.short_until
 
     @property
+    def is_spent(self) -> bool:
+        """Whether its worker waits for a successor, and nobody is in the way of one."""
+        return (
+            self.is_serving
+            and self.worker is not None
+            and self.worker.is_spent
+            and not (self.successor or self.leaving)
+        )
+
+    @property
     def is_empty(self) -> bool:
         """Whether nobody has it or is about to."""
         return self.worker is None and self.successor is None

@@ -118,6 +118,9 @@ class Supervisor:
                 self._on_leaving(worker)
             case "exhausted":
                 self._on_exhausted(worker)
+            case "spent":
+                logger.info("%s has served what it should; another takes its place", worker)
+                worker.is_spent = True
             case "closed":
                 worker.accepts = False
             case "failed":
@@ -189,6 +192,7 @@ class Supervisor:
         failure = worker.failure or ApplicationError(f"{self._service.name}: {worker} {ending(code)} before it served")
         if was_successor and seat.worker is not None:
             self._roll.give_up()
+            seat.pause_after(worker)
             logger.error("the new code could not be started, the old workers serve on: %s", failure)
         elif self._has_served or seat is self._entrance:
             self._deaths += 1
@@ -274,7 +278,7 @@ class Supervisor:
         logger.info("SIGTTOU: one worker less, %d now", self._wanted)
 
     def _report_all(self) -> None:
-        self._surveys.ask(self._processes, self._log_report, stacks=True)
+        self._surveys.ask(self._processes, lambda survey: survey.log_report(self._deaths), stacks=True)
 
     # What follows
 
@@ -291,7 +295,7 @@ class Supervisor:
         if self._is_ending:
             return
         for seat in self._all_seats:
-            if seat.is_wanted and seat.is_empty and now >= seat.start_at:
+            if seat.is_wanted and (seat.is_empty or seat.is_spent) and now >= seat.start_at:
                 self._start(seat)
         rolled = self._roll.next_seat()
         if rolled is not None:
@@ -359,16 +363,6 @@ class Supervisor:
     def _log_stats(self, survey: Survey) -> None:
         logger.info("%s", survey.service_stats(self._deaths))
 
-    def _log_report(self, survey: Survey) -> None:
-        stats = survey.service_stats(self._deaths)
-        logger.warning("%s", stats)
-        for worker, fields in survey.answers:
-            logger.warning("%s: %s", worker, next(one.stats for one in stats.workers if one.pid == worker.pid))
-            for name, stack in fields["stacks"].items():
-                logger.warning("%s: %s:\n%s", worker, name, stack)
-        for pid in stats.missing:
-            logger.warning("the worker with pid %d does not answer", pid)
-
     def _kill_all(self) -> None:
         """Nobody is left behind, whatever went wrong here."""
         for worker in self._processes:
@@ -396,7 +390,7 @@ class Supervisor:
         due.append(self._surveys.next_end)
         now = time.monotonic()
         if not self._is_ending:
-            due += [seat.start_at for seat in self._all_seats if seat.is_wanted and seat.is_empty]
+            due += [seat.start_at for seat in self._all_seats if seat.is_wanted and (seat.is_empty or seat.is_spent)]
             due += [seat.short_until for seat in self._seats if seat.is_serving and not seat.accepts(now)]
             due.append(self._stats_at)
         if any(worker.channel.has_pending for worker in self._processes):

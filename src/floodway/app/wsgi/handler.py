@@ -6,6 +6,7 @@ A request comes when its body is complete, since an application that runs here c
 from io import BytesIO
 from typing import cast
 
+from floodway.app.front import Front
 from floodway.app.handler import Handler
 from floodway.app.http1 import Http1
 from floodway.app.message import Request
@@ -16,7 +17,7 @@ from floodway.app.wsgi.threaded import ThreadedHandler
 from floodway.config import ApplicationOptions
 from floodway.conn.connection import Connection
 from floodway.conn.engine import Engine
-from floodway.conn.route import HandlerLike
+from floodway.conn.route import FramingLike, HandlerLike
 
 
 def wsgi_handler(application: object, options: ApplicationOptions, threads: int | None) -> HandlerLike:
@@ -33,21 +34,27 @@ class InlineHandler(Handler[Request]):
     own_threads = True
 
     def __init__(self, application: Application, options: ApplicationOptions) -> None:
-        self.framing = Http1(whole_bodies=True, server=options.server_header)
+        self._front = Front(options)
+        self.framing: FramingLike = Http1(whole_bodies=True, server=options.server_header, intake=self._front.intake)
         self._root_path = options.root_path
         self._caller = Caller(application)
 
     def on_start(self, engine: Engine) -> None:
         """Learn what every environ says of the server."""
+        self._front.start(engine)
         reactors = engine.model.sub_reactors or engine.model.main_reactors
         builder = environ_builder(root_path=self._root_path, multithread=reactors > 1, multiprocess=engine.is_worker)
         self._environ = builder.build
 
-    def on_data(self, conn: Connection, request: Request) -> None:
+    def on_stop(self) -> None:
+        """Write what is to be logged."""
+        self._front.stop()
+
+    def on_data(self, conn: Connection, data: Request) -> None:
         """Answer a request."""
-        environ = self._environ(request)
-        environ["wsgi.input"] = BytesIO(request.body)
-        answer = self._caller.call(request, environ)
+        environ = self._environ(data)
+        environ["wsgi.input"] = BytesIO(data.body)
+        answer = self._caller.call(data, environ)
         if answer is not None:
             conn.user_data = answer
 

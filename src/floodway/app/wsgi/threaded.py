@@ -1,7 +1,7 @@
 """WSGI on threads of its own, which wait in the native core for the next request.
 
-The reactor reads requests, sends answers and never needs the interpreter. A request comes with its head, and its body as it is read. Reading and writing wait for the client, and end with
-ConnectionClosed when it leaves.
+The reactor reads requests, sends answers and never needs the interpreter. A request comes with its head, and its body
+as it is read. Reading and writing wait for the client, and end with ConnectionClosed when it leaves.
 """
 
 import logging
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from floodway.app.front import Front
 from floodway.app.handler import Handler
 from floodway.app.http1 import Http1, RequestQueue
 from floodway.app.message import Request
@@ -20,6 +21,7 @@ from floodway.app.wsgi.environ import environ_builder
 from floodway.config import ApplicationOptions
 from floodway.conn.engine import Engine
 from floodway.conn.reactor import stack_of
+from floodway.conn.route import FramingLike
 from floodway.limits import MAX_WAITING_REQUESTS
 
 logger: Final = logging.getLogger(__name__)
@@ -41,7 +43,10 @@ class ThreadedHandler(Handler[Request]):
         max_waiting: int = MAX_WAITING_REQUESTS,
     ) -> None:
         self._queue = RequestQueue(max_waiting)
-        self.framing = Http1(whole_bodies=False, server=options.server_header, queue=self._queue)
+        self._front = Front(options)
+        self.framing: FramingLike = Http1(
+            whole_bodies=False, server=options.server_header, queue=self._queue, intake=self._front.intake
+        )
         self._root_path = options.root_path
         self._caller = Caller(application)
         self._threads = [
@@ -50,6 +55,7 @@ class ThreadedHandler(Handler[Request]):
 
     def on_start(self, engine: Engine) -> None:
         """Start the threads."""
+        self._front.start(engine)
         self._is_worker = engine.is_worker
         for thread in self._threads:
             thread.start()
@@ -62,6 +68,7 @@ class ThreadedHandler(Handler[Request]):
             thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
                 logger.error("%s is stuck in the application:\n%s", thread.name, stack_of(thread))
+        self._front.stop()
 
     def _run(self) -> None:
         builder = environ_builder(

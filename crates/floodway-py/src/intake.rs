@@ -1,0 +1,424 @@
+//! `Intake`: what happens to every HTTP request of a listener around the application, whatever its interface.
+//!
+//! A request that is taken in becomes a [`Visit`], which lasts until its answer is complete or nobody will complete it.
+//! Without an intake a request costs nothing of this; with one, the parts that were not asked for cost a comparison.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use floodway_app::http1::{Head, Version};
+use floodway_sys::SocketAddress;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::gate;
+use crate::request::latin1;
+
+/// Answers that may wait to be logged; more are counted as lost.
+const MAX_RECORDS: usize = 1 << 16;
+
+/// What a client closed before its answer was begun is logged as; nginx has made that a custom.
+const CLIENT_CLOSED: u16 = 499;
+
+/// What happens to the HTTP requests of a listener around the application. Any thread.
+#[pyclass(frozen, module = "floodway._core")]
+pub(crate) struct Intake(pub(crate) Arc<Desk>);
+
+/// Whatever an [`Intake`] is made of, shared with the requests that it took in.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    /// Whether answers are recorded.
+    log: bool,
+    records: Mutex<Records>,
+    recorded: Condvar,
+    /// Requests that may be under way; None: any number.
+    limit: Option<usize>,
+    under_way: AtomicUsize,
+    /// Requests until `spent` is called; 0: never.
+    left: AtomicUsize,
+    spent: Mutex<Option<Py<PyAny>>>,
+    trusted: Option<Trusted>,
+}
+
+#[derive(Debug, Default)]
+struct Records {
+    waiting: Vec<Record>,
+    lost: usize,
+    closed: bool,
+}
+
+/// An answer, for the log.
+#[derive(Debug)]
+struct Record {
+    ended: f64,
+    seconds: f64,
+    client: Option<IpAddr>,
+    method: Vec<u8>,
+    target: Vec<u8>,
+    version: Version,
+    status: u16,
+    sent: u64,
+    referer: Option<Vec<u8>>,
+    agent: Option<Vec<u8>>,
+}
+
+/// Peers whose word about their clients is taken.
+#[derive(Debug, Default)]
+struct Trusted {
+    everybody: bool,
+    /// Peers on Unix sockets.
+    local: bool,
+    /// Network and length of its prefix; of IPv4 as mapped into IPv6.
+    networks: Vec<(u128, u32)>,
+}
+
+/// A request on its way through the application.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    desk: Arc<Desk>,
+    begun: Instant,
+    /// None: on a Unix socket.
+    client: Option<IpAddr>,
+    is_forwarded: bool,
+    /// What a trusted proxy says: whether its client speaks TLS.
+    secure: Option<bool>,
+    status: u16,
+    sent: u64,
+    ended: bool,
+}
+
+impl Desk {
+    /// Takes a request in, together with whether there is room for it.
+    pub(crate) fn admit(self: &Arc<Self>, peer: &SocketAddress, head: &Head) -> (Visit, bool) {
+        let under_way = self.under_way.fetch_add(1, Ordering::Relaxed);
+        let mut visit = Visit {
+            desk: self.clone(),
+            begun: Instant::now(),
+            client: ip_of(peer),
+            is_forwarded: false,
+            secure: None,
+            status: 0,
+            sent: 0,
+            ended: false,
+        };
+        if let Some(trusted) = &self.trusted
+            && trusted.has(visit.client)
+        {
+            if let Some(client) = trusted.client(head) {
+                visit.client = Some(client);
+                visit.is_forwarded = true;
+            }
+            visit.secure = last_element(head, b"x-forwarded-proto").and_then(secure);
+        }
+        (visit, self.limit.is_none_or(|limit| under_way < limit))
+    }
+
+    /// Counts a request that was taken in. Returns what is to be called if it was the last that was expected.
+    pub(crate) fn count(&self) -> Option<Py<PyAny>> {
+        let before = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(1)
+            });
+        if before != Ok(1) {
+            return None;
+        }
+        self.spent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    fn records(&self) -> MutexGuard<'_, Records> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Visit {
+    /// The client that a trusted proxy names; None: the peer is the client.
+    pub(crate) fn forwarded(&self) -> Option<IpAddr> {
+        self.client.filter(|_| self.is_forwarded)
+    }
+
+    /// Whether the client speaks TLS, if a trusted proxy has said so.
+    pub(crate) fn secure(&self) -> Option<bool> {
+        self.secure
+    }
+
+    /// The answer has begun.
+    pub(crate) fn started(&mut self, status: u16) {
+        self.status = status;
+    }
+
+    /// A part of the answer's body was sent.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+
+    /// The answer is complete, or will never be.
+    pub(crate) fn end(&mut self, head: &Head) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let desk = &self.desk;
+        desk.under_way.fetch_sub(1, Ordering::Relaxed);
+        if !desk.log {
+            return;
+        }
+        let mut records = desk.records();
+        if records.waiting.len() >= MAX_RECORDS {
+            records.lost += 1;
+            return;
+        }
+        records.waiting.push(Record {
+            ended: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0.0, |elapsed| elapsed.as_secs_f64()),
+            seconds: self.begun.elapsed().as_secs_f64(),
+            client: self.client,
+            method: head.method().to_vec(),
+            target: head.target().to_vec(),
+            version: head.version(),
+            status: if self.status == 0 {
+                CLIENT_CLOSED
+            } else {
+                self.status
+            },
+            sent: self.sent,
+            referer: head.header(b"referer").map(<[u8]>::to_vec),
+            agent: head.header(b"user-agent").map(<[u8]>::to_vec),
+        });
+        if records.waiting.len() == 1 {
+            desk.recorded.notify_one();
+        }
+    }
+}
+
+impl Trusted {
+    fn new(entries: &[String]) -> PyResult<Self> {
+        let mut trusted = Self::default();
+        for entry in entries {
+            match entry.as_str() {
+                "*" => trusted.everybody = true,
+                "unix" => trusted.local = true,
+                network => trusted.networks.push(parse_network(network).ok_or_else(|| {
+                    PyValueError::new_err(format!("{network:?} is no address or network"))
+                })?),
+            }
+        }
+        Ok(trusted)
+    }
+
+    /// None: a peer on a Unix socket.
+    fn has(&self, peer: Option<IpAddr>) -> bool {
+        let Some(peer) = peer else {
+            return self.everybody || self.local;
+        };
+        let bits = bits(peer);
+        self.everybody
+            || self
+                .networks
+                .iter()
+                .any(|(network, prefix)| is_within(bits, *network, *prefix))
+    }
+
+    /// Whom the proxies name: the last in the list whom nobody vouches for, else the first.
+    fn client(&self, head: &Head) -> Option<IpAddr> {
+        let mut client = None;
+        let values: Vec<&[u8]> = values(head, b"x-forwarded-for").collect();
+        for element in values
+            .iter()
+            .rev()
+            .flat_map(|value| value.rsplit(|byte| *byte == b','))
+        {
+            let Some(ip) = parse_ip(element.trim_ascii()) else {
+                break; // nothing to the left of what nobody can read is vouched for
+            };
+            client = Some(ip);
+            if !self.has(client) {
+                break;
+            }
+        }
+        client
+    }
+}
+
+fn values<'a>(head: &'a Head, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    head.headers()
+        .filter(move |(known, _)| *known == name)
+        .map(|(_, value)| value)
+}
+
+/// The last element of a list that may be spread over several headers: what the nearest proxy has said.
+fn last_element<'a>(head: &'a Head, name: &'a [u8]) -> Option<&'a [u8]> {
+    let value = values(head, name).last()?;
+    value
+        .rsplit(|byte| *byte == b',')
+        .next()
+        .map(<[u8]>::trim_ascii)
+}
+
+fn secure(scheme: &[u8]) -> Option<bool> {
+    match scheme.to_ascii_lowercase().as_slice() {
+        b"https" | b"wss" => Some(true),
+        b"http" | b"ws" => Some(false),
+        _ => None,
+    }
+}
+
+fn ip_of(peer: &SocketAddress) -> Option<IpAddr> {
+    match peer {
+        SocketAddress::V4(v4) => Some(IpAddr::V4(*v4.ip())),
+        SocketAddress::V6(v6) => Some(IpAddr::V6(*v6.ip()).to_canonical()),
+        SocketAddress::Unix(_) => None,
+    }
+}
+
+/// An address as proxies write it: with or without brackets and a port.
+fn parse_ip(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
+    let ip = if let Some(rest) = text.strip_prefix('[') {
+        rest.split_once(']')?.0.parse().ok()?
+    } else if let Ok(ip) = text.parse::<IpAddr>() {
+        ip
+    } else {
+        text.rsplit_once(':')?.0.parse().ok()?
+    };
+    Some(ip.to_canonical())
+}
+
+fn parse_network(text: &str) -> Option<(u128, u32)> {
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix.parse::<u32>().ok()?)),
+        None => (text, None),
+    };
+    let ip: IpAddr = address.parse().ok()?;
+    let (length, mapped) = match ip {
+        IpAddr::V4(_) => (32, 96),
+        IpAddr::V6(_) => (128, 0),
+    };
+    let prefix = prefix.unwrap_or(length);
+    (prefix <= length).then_some((bits(ip), mapped + prefix))
+}
+
+fn bits(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => Ipv6Addr::to_bits(v6),
+    }
+}
+
+fn is_within(address: u128, network: u128, prefix: u32) -> bool {
+    (address ^ network).leading_zeros() >= prefix
+}
+
+#[pymethods]
+impl Intake {
+    /// `log`: record answers for `take`. `limit`: requests under way beyond which one is answered with 503. `trusted`: the
+    /// peers, as addresses, networks, "unix" or "*", whose X-Forwarded-For and -Proto count; None: nobody's.
+    #[new]
+    #[pyo3(signature = (*, log, limit, trusted))]
+    fn new(log: bool, limit: Option<usize>, trusted: Option<Vec<String>>) -> PyResult<Self> {
+        Ok(Self(Arc::new(Desk {
+            log,
+            records: Mutex::default(),
+            recorded: Condvar::new(),
+            limit,
+            under_way: AtomicUsize::new(0),
+            left: AtomicUsize::new(0),
+            spent: Mutex::default(),
+            trusted: trusted.map(|entries| Trusted::new(&entries)).transpose()?,
+        })))
+    }
+
+    /// Call `spent` once, on a reactor's thread, when so many requests more have been taken in.
+    fn expect(&self, requests: usize, spent: Py<PyAny>) {
+        let earlier = self
+            .0
+            .spent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(spent);
+        drop(earlier);
+        self.0.left.store(requests, Ordering::Relaxed);
+    }
+
+    /// Requests under way now.
+    #[getter]
+    fn under_way(&self) -> usize {
+        self.0.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Answers that were too many to wait for the log.
+    #[getter]
+    fn lost(&self) -> usize {
+        self.0.records().lost
+    }
+
+    /// Wait for answers and return them: (end by time.time(), seconds, client, method, target, version, status, bytes of
+    /// the body, referer, user agent). None once closed and empty.
+    fn take<'py>(&self, py: Python<'py>) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
+        let desk = &self.0;
+        let (waiting, is_over) = gate::detached(py, || {
+            let mut records = desk.records();
+            while records.waiting.is_empty() && !records.closed {
+                records = desk
+                    .recorded
+                    .wait(records)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+            let is_over = records.waiting.is_empty();
+            if is_over {
+                records.closed = false; // told: it may be used again
+            }
+            (std::mem::take(&mut records.waiting), is_over)
+        });
+        if is_over {
+            return Ok(None);
+        }
+        waiting
+            .into_iter()
+            .map(|record| record.into_python(py))
+            .collect::<PyResult<_>>()
+            .map(Some)
+    }
+
+    /// Let `take` end, and forget what `expect` was given.
+    fn close(&self) {
+        self.0.records().closed = true;
+        self.0.recorded.notify_all();
+        self.0.left.store(0, Ordering::Relaxed);
+        let spent = self
+            .0
+            .spent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(spent);
+    }
+}
+
+impl Record {
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        let version = match self.version {
+            Version::Http11 => "1.1",
+            Version::Http10 => "1.0",
+        };
+        let text = |bytes: Option<Vec<u8>>| bytes.map(|bytes| latin1(py, &bytes));
+        let row = (
+            self.ended,
+            self.seconds,
+            self.client.map(|ip| ip.to_string()),
+            latin1(py, &self.method),
+            latin1(py, &self.target),
+            version,
+            self.status,
+            self.sent,
+            text(self.referer),
+            text(self.agent),
+        );
+        Ok(row.into_pyobject(py)?.into_any())
+    }
+}
