@@ -13,7 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -29,7 +29,7 @@ SOAK_SECONDS = float(os.environ.get("FLOODWAY_SOAK", "12"))
 WARM_UP_SECONDS = max(6.0, SOAK_SECONDS / 4)
 SAMPLES = 60
 GROWTH_BYTES = 1 << 20
-LIMITS = {"head_timeout": 2.0, "body_timeout": 2.0, "keep_alive_timeout": 2.0, "write_timeout": 2.0}
+LIMITS: dict[str, Any] = {"head_timeout": 2.0, "body_timeout": 2.0, "keep_alive_timeout": 2.0, "write_timeout": 2.0}
 TCP_REPAIR = 19
 
 HALVES = [

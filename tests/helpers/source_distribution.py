@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.optional import module
+
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "floodway"
-INDEX = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple")
 TIMEOUT_SECONDS = 20
 
 
@@ -31,12 +32,12 @@ def unpacked(name: str, version: str, sha256: str) -> Path:
 
 def _fetch(name: str, file_name: str, sha256: str) -> Path:
     context = ssl.create_default_context(cafile=os.environ.get("PIP_CERT"))
-    index = f"{INDEX.rstrip('/')}/{name}/"
+    index = f"{_index().rstrip('/')}/{name}/"
     with urllib.request.urlopen(index, timeout=TIMEOUT_SECONDS, context=context) as page:
         links = re.findall(r'href="([^"#]+)', page.read().decode())
     link = next((link for link in links if link.endswith("/" + file_name) or link == file_name), None)
     if link is None:
-        pytest.skip(f"{INDEX} has no {file_name}")
+        pytest.skip(f"{index} has no {file_name}")
     with urllib.request.urlopen(urllib.parse.urljoin(index, link), timeout=TIMEOUT_SECONDS, context=context) as answer:
         content = answer.read()
     assert hashlib.sha256(content).hexdigest() == sha256, f"{file_name} is not what was reviewed"
@@ -44,6 +45,11 @@ def _fetch(name: str, file_name: str, sha256: str) -> Path:
     archive = CACHE / f"{file_name}.{os.getpid()}"
     archive.write_bytes(content)
     return archive
+
+
+def _index() -> str:
+    """The index that pip is told to use, or uses by itself."""
+    return os.environ.get("PIP_INDEX_URL") or str(module("pip._internal.models.index").PyPI.simple_url)
 
 
 def _unpack(archive: Path, folder: Path) -> None:
