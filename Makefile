@@ -22,7 +22,7 @@ PYTHON_FILES := $(shell ls -d src tests tools examples benchmarks 2>/dev/null)
 
 CONNECTIONS ?= 1000000
 
-.PHONY: help demo million test test-slow quick one lint format types bench wheel miri loom fuzz deny test-rust test-python test-together test-alone test-benchmarks \
+.PHONY: help demo million test test-slow quick one lint format types bench soak wheel miri loom fuzz deny test-rust test-python test-together test-alone test-benchmarks \
 	test-freethreaded repeat lock build clean FORCE
 
 help: ## list the targets
@@ -130,6 +130,9 @@ test-slow: $(VENV)/.built ## what takes minutes, and is not part of make test: 1
 	@$(MAKE) million CONNECTIONS=100000
 	FLOODWAY_CROWD=2000 $(PYTEST) -n 0 --timeout 600 -o faulthandler_timeout=0 tests/faults/test_http_crowds.py $(ARGS)
 	FLOODWAY_REPLACEMENTS=1000 $(PYTEST) -n 0 -s --timeout 3600 -o faulthandler_timeout=0 tests/faults/test_many_replacements.py $(ARGS)
+
+soak: $(VENV)/.built ## three minutes of mixed load over HTTP; the server's memory has to stay
+	FLOODWAY_SOAK=$(or $(SECONDS),180) $(PYTEST) -n 0 -s -q -o faulthandler_timeout=0 tests/faults/test_http_soak.py $(ARGS)
 
 wheel: $(RELEASE)/.ready ## a release wheel in dist/
 	@tools/require.sh cargo cc

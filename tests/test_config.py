@@ -6,7 +6,14 @@ from typing import Any, get_type_hints
 import pytest
 
 from floodway._documented import documentation
-from floodway.config import EngineFields, EngineOptions, ListenerFields, ListenerOptions, sort_options
+from floodway.config import (
+    ApplicationOptions,
+    EngineFields,
+    EngineOptions,
+    ListenerFields,
+    ListenerOptions,
+    sort_options,
+)
 from floodway.limits import Limits
 
 
@@ -34,6 +41,12 @@ def test_keywords_are_sorted_and_override_the_limits() -> None:
     assert limits == Limits(idle_timeout=5, grace=2)
 
 
+@pytest.mark.parametrize("wrong", ["a\r\nSet-Cookie: b", "a\0", "\u20ac"])
+def test_a_server_header_that_no_answer_can_carry_is_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match="server_header"):
+        ApplicationOptions(server_header=wrong)
+
+
 def test_a_misspelt_option_names_its_neighbour() -> None:
     with pytest.raises(TypeError, match=r"Engine\(\) has no option 'idle_timout'; did you mean 'idle_timeout'\?"):
         sort_options({"idle_timout": 3}, None, "Engine()")
@@ -48,7 +61,7 @@ def test_an_option_like_no_other_lists_them() -> None:
     ("wrong", "error"),
     [
         ({"threads": -1}, ValueError),
-        ({"threads": "two"}, TypeError),
+        ({"threads": "one"}, TypeError),
         ({"main_reactors": 0}, ValueError),
         ({"sub_reactors": "two"}, TypeError),
         ({"driver": "kqueue"}, ValueError),

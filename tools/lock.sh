@@ -15,6 +15,8 @@ compile() {    # NAME, then what goes in
         --custom-compile-command "make lock" --output-file "tools/requirements-$name.txt" pyproject.toml "$@"
 }
 
-compile dev --extra demo --extra test --group tools "$@"           # .venv: everything `make test` and `make lint` use
+compile dev --extra demo --extra reload --extra env-file --extra test --group tools "$@"           # .venv: everything `make test` and `make lint` use
 compile release --extra demo --group build --group bench "$@"      # .venv-release: what `make demo` and `make bench` run
-compile freethreaded --extra demo --extra test --group build "$@"  # .venv-ft: no tool that has no such wheel
+# watchfiles: the last that has wheels for the free-threaded 3.13.
+compile freethreaded --extra demo --extra reload --extra env-file --extra test --group build \
+    --constraints <(echo 'watchfiles<1.3') "$@"  # .venv-ft: no tool that has no such wheel

@@ -153,6 +153,9 @@ class ApplicationOptions:
         _check_count("limit_concurrency", self.limit_concurrency, least=1)
         _check_count("limit_max_requests", self.limit_max_requests, least=1)
         _check_networks("forwarded_allow_ips", self.forwarded_allow_ips)
+        server = self.server_header or ""
+        if not (server.isascii() and server.isprintable()):
+            raise ValueError(f"server_header is {server!r}; it takes ASCII without control characters")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,13 +42,15 @@ def folder(tmp_path: Path) -> Path:
 class Process:
     """`floodway serve` with these arguments, as a child of the test."""
 
-    def __init__(self, folder: Path, *arguments: str, pass_fds: tuple[int, ...] = (), **variables: str) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, fd: int | None = None, variables: dict[str, str] | None = None
+    ) -> None:
         self.out, self.err = folder / "out", folder / "err"
         command = [sys.executable, "-m", "floodway", "serve", *arguments]
-        environment = os.environ | variables
+        environment = os.environ | (variables or {})
         with self.out.open("w") as out, self.err.open("w") as err:
             self.child = subprocess.Popen(
-                command, cwd=folder, env=environment, stdout=out, stderr=err, pass_fds=pass_fds
+                command, cwd=folder, env=environment, stdout=out, stderr=err, pass_fds=() if fd is None else (fd,)
             )
 
     def wait_said(self, pattern: str) -> str:
@@ -68,10 +70,10 @@ class Process:
 
 @contextmanager
 def serving(
-    folder: Path, *arguments: str, pass_fds: tuple[int, ...] = (), **variables: str
+    folder: Path, *arguments: str, fd: int | None = None, variables: dict[str, str] | None = None
 ) -> Iterator[tuple[Process, str]]:
     """The process, once it listens, and where; it has to end in order."""
-    process = Process(folder, *arguments, pass_fds=pass_fds, **variables)
+    process = Process(folder, *arguments, fd=fd, variables=variables)
     try:
         yield process, process.wait_said(r"listening on ([^\s\",]+)")
         process.stop()
@@ -139,7 +141,7 @@ def test_a_unix_socket_may_be_relative(folder: Path) -> None:
 def test_a_descriptor_is_served(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port, fd = listener.getsockname()[1], listener.fileno()
-        with serving(folder, "application:app", "--fd", str(fd), pass_fds=(fd,)) as (_, address):
+        with serving(folder, "application:app", "--fd", str(fd), fd=fd) as (_, address):
             assert address == f"fd://{fd}"
             assert get(f"127.0.0.1:{port}") == (200, "hello")
 
@@ -151,18 +153,18 @@ def test_every_flag_has_a_variable(folder: Path) -> None:
         "FLOODWAY_SERVER_HEADER": "none",
         "FLOODWAY_LOG_FORMAT": "json",
     }
-    with serving(folder, "application:make", **variables) as (process, address):
+    with serving(folder, "application:make", variables=variables) as (process, address):
         assert get(address) == (200, "hello")
         assert process.err.read_text().startswith("{")
 
 
 def test_a_flag_goes_before_its_variable(folder: Path) -> None:
-    with serving(folder, "application:app", "--port", "0", FLOODWAY_PORT="1") as (_, address):
+    with serving(folder, "application:app", "--port", "0", variables={"FLOODWAY_PORT": "1"}) as (_, address):
         assert get(address) == (200, "hello")
 
 
 def test_a_variable_that_cannot_be_meant_is_wrong_usage(folder: Path) -> None:
-    process = Process(folder, "application:app", FLOODWAY_PORT="http")
+    process = Process(folder, "application:app", variables={"FLOODWAY_PORT": "http"})
     assert process.child.wait(PATIENCE_SECONDS) == 2
     assert "'http' is none of: number" in process.err.read_text()
 
@@ -171,7 +173,7 @@ def test_an_env_file_is_for_the_application_and_for_flags(folder: Path) -> None:
     (folder / "settings").write_text("# comment\nGREETING='good morning'\nexport FLOODWAY_PORT=0\nSET=file\n")
     with serving(folder, "application:app", "--env-file", "settings") as (_, address):
         assert get(address) == (200, "good morning")
-    with serving(folder, "application:app", "--env-file", "settings", GREETING="mine") as (_, address):
+    with serving(folder, "application:app", "--env-file", "settings", variables={"GREETING": "mine"}) as (_, address):
         assert get(address) == (200, "mine"), "what is set already stays"
 
 

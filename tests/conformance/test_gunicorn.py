@@ -18,7 +18,6 @@ CODINGS = (
 )
 FOLD = "obs-fold, which gunicorn takes where it is told to"
 PROXY = "the PROXY protocol, which gunicorn takes where it is told to"
-TRAILERS = "trailers are never given to the application, whatever they are"
 LIMIT = "a limit that is lower than ours"
 UNDERSCORE = "an underscore in a name makes another name; only an environ of CGI's kind could mistake it"
 
@@ -55,12 +54,8 @@ ACCEPTED: dict[str, str] = {
     "017": LIMIT,
     "019": "what proxies say is not the parser's to judge",
     "040": UNDERSCORE,
-    "041": "a Content-Type that came twice, which is the application's to judge",
     "chunked_07": UNDERSCORE,
     "limit_header_default_01": LIMIT,
-    "rfc9110_trailer_forbidden_cl_01": TRAILERS,
-    "rfc9110_trailer_forbidden_host_01": TRAILERS,
-    "rfc9110_trailer_forbidden_te_01": TRAILERS,
 }
 
 

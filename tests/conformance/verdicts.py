@@ -3,11 +3,9 @@
 import json
 from typing import Any, NamedTuple
 
-import h11
-import httptools
-
 from floodway.app.message import Request
 from tests.helpers.http_client import Client
+from tests.helpers.optional import module
 
 
 class Verdict(NamedTuple):
@@ -42,6 +40,7 @@ def ours(client: Client, data: bytes) -> Verdict:
 
 def of_h11(data: bytes) -> Verdict:
     """What h11 says. What it waits for the rest of is refused: each case is whole."""
+    h11 = module("h11")
     connection = h11.Connection(h11.SERVER)
     request, body = None, b""
     try:
@@ -63,33 +62,41 @@ def of_h11(data: bytes) -> Verdict:
 
 
 class _Events:
+    """What httptools tells of the first request; of its headers those before the body."""
+
     def __init__(self) -> None:
-        self.url, self.body, self.headers, self.is_complete = b"", b"", [], False  # type: ignore[var-annotated]
+        self.parser: Any = module("httptools").HttpRequestParser(self)
+        self.target, self.body = b"", b""
+        self.headers: list[list[str]] = []
+        self.has_headers = False
+        self.verdict = REFUSED
 
     def on_url(self, url: bytes) -> None:
-        self.url += url
+        self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append([name.decode("latin-1").lower(), value.decode("latin-1")])
+        if not self.has_headers:
+            self.headers.append([name.decode("latin-1").lower(), value.decode("latin-1")])
+
+    def on_headers_complete(self) -> None:
+        self.has_headers = True
 
     def on_body(self, body: bytes) -> None:
         self.body += body
 
     def on_message_complete(self) -> None:
-        self.is_complete = True
+        if not self.verdict.accepted:
+            words = self.parser.get_method(), self.target, self.body
+            method, target, body = (word.decode("latin-1") for word in words)
+            self.verdict = Verdict(accepted=True, request=(method, target, self.headers.copy(), body))
 
 
 def of_httptools(data: bytes) -> Verdict:
-    """What httptools (llhttp) says."""
+    """What httptools (llhttp) says of the first request."""
+    httptools = module("httptools")
     events = _Events()
-    parser: Any = httptools.HttpRequestParser(events)
     try:
-        parser.feed_data(data)
-    except httptools.HttpParserUpgrade:
-        pass
-    except httptools.HttpParserError:
-        return REFUSED
-    if not events.is_complete:
-        return REFUSED
-    method, target = parser.get_method().decode("latin-1"), events.url.decode("latin-1")
-    return Verdict(accepted=True, request=(method, target, events.headers, events.body.decode("latin-1")))
+        events.parser.feed_data(data)
+    except (httptools.HttpParserUpgrade, httptools.HttpParserError):
+        pass  # it may be the second
+    return events.verdict

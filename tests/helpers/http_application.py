@@ -15,6 +15,8 @@ def application(request: Request) -> object:
         return LARGE
     if request.path == "/stream":
         return Response(stream(len(LARGE)))
+    if request.path == "/fail":
+        raise RuntimeError("as it was told to")
     return f"served {len(request.body)}"
 
 

@@ -473,6 +473,10 @@ pub(crate) fn look_at<H: Host>(
                 }
             }
             Framing::Protocol => {
+                // A peer that is behind with what it was sent is not read, and is not late meanwhile with what it sends.
+                if active.pauses.any() || active.output.len() > route.high_water as usize {
+                    return Looked::Nothing;
+                }
                 if let Some(refusal) = converse(index, slot, active, shared, area, now) {
                     return Looked::Refused(refusal);
                 }

@@ -378,6 +378,7 @@ impl<H: Host> Reactor<H> {
         let route = self.connections.slots.get(index)?.route;
         let idle = self.idle_ticks(index, route);
         let write = self.shared.route(route).write_timeout.map(ticks);
+        let speaks = self.shared.route(route).protocol.is_some();
         let (slot, active) = self.connections.parts(index)?;
         match slot.state {
             State::Opening | State::Handshaking | State::Lingering => active?.deadline,
@@ -391,7 +392,7 @@ impl<H: Host> Reactor<H> {
                     _ => None,
                 };
                 let open = slot.state == State::Open;
-                let rests = active.is_none_or(Active::conversation_rests);
+                let rests = may_idle(active, speaks);
                 let idle = idle
                     .filter(|_| open && rests)
                     .map(|idle| slot.progress.wrapping_add(idle));
@@ -433,6 +434,7 @@ impl<H: Host> Reactor<H> {
         let route = slot.route;
         let idle = self.idle_ticks(index, route);
         let write = self.shared.route(route).write_timeout.map(ticks);
+        let speaks = self.shared.route(route).protocol.is_some();
         let Some((slot, mut active)) = self.connections.parts(index) else {
             return;
         };
@@ -474,9 +476,7 @@ impl<H: Host> Reactor<H> {
                 {
                     return self.refuse(index, &refusal);
                 }
-                let rests = active
-                    .as_ref()
-                    .is_none_or(|active| active.conversation_rests());
+                let rests = may_idle(active.as_deref(), speaks);
                 if slot.state == State::Open
                     && rests
                     && idle.is_some_and(|idle| is_due(slot.progress.wrapping_add(idle)))
@@ -648,6 +648,12 @@ impl<H: Host> Reactor<H> {
             self.fail(index, CloseReason::ServerStopping);
         }
     }
+}
+
+/// Whether the time counts in which a connection is idle. Where a protocol is spoken, it does between exchanges alone: an
+/// answer that the peer takes slowly has a timeout of its own.
+fn may_idle<H: Host>(active: Option<&Active<H>>, speaks: bool) -> bool {
+    active.is_none_or(|active| active.conversation_rests() && (!speaks || active.is_flushed()))
 }
 
 /// Whether a connection has never sent a byte.

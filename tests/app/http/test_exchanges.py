@@ -52,6 +52,14 @@ def test_requests_of_one_packet_are_answered_in_their_order(client: Client, coun
         assert client.answer().body == f"POST /{number} {number}".encode()
 
 
+@pytest.mark.parametrize("options", [{}, {"threads": 2}, {"output_policy": "error"}])
+def test_large_answers_to_requests_of_one_packet_are_not_too_much_at_once(options: dict[str, Any]) -> None:
+    body = b"x" * 3_000_000
+    with serving(lambda _: body, **options) as engine, Client.of(engine) as client:
+        client.send(get() * 8)
+        assert all(client.answer().body == body for _ in range(8))
+
+
 def test_a_client_that_pipelines_and_never_reads_is_not_read_either() -> None:
     answer = b"x" * 100_000
     with serving(lambda _: answer) as engine, Client.of(engine, receive_buffer=4096) as client:

@@ -9,15 +9,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-import httpx
 import pytest
-import requests
 
 import floodway
 from floodway.app.message import Request, Response
 from tests.helpers.fault_peers import port_of
 from tests.helpers.http_client import serving
+from tests.helpers.optional import module
 
 MIB = 1 << 20
 PIECE = bytes(number * 31 % 251 for number in range(65_537))
@@ -130,24 +128,24 @@ def pieces() -> Iterator[bytes]:
 
 
 def ask_with_httpx(url: str) -> None:
-    with httpx.Client(base_url=url) as client:
+    with module("httpx").Client(base_url=url) as client:
         check_library(
             lambda method, path, body: body_of(client.request(method, path, content=body)),
             lambda: httpx_stream(client),
         )
 
 
-def body_of(answer: httpx.Response | requests.Response) -> tuple[int, str]:
+def body_of(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.text
 
 
-def httpx_stream(client: httpx.Client) -> int:
+def httpx_stream(client: Any) -> int:
     with client.stream("GET", "/stream") as answer:
         return sum(map(len, answer.iter_raw()))
 
 
 def ask_with_requests(url: str) -> None:
-    with requests.Session() as session:
+    with module("requests").Session() as session:
         check_library(
             lambda method, path, body: body_of(session.request(method, url + path, data=body, timeout=20)),
             lambda: sum(map(len, session.get(url + "/stream", stream=True, timeout=20).iter_content(10_000))),
@@ -155,6 +153,8 @@ def ask_with_requests(url: str) -> None:
 
 
 def ask_with_aiohttp(url: str) -> None:
+    aiohttp = module("aiohttp")
+
     async def ask() -> None:
         async with aiohttp.ClientSession(url) as session:
             for method, path, body, expected in EXCHANGES:

@@ -202,6 +202,22 @@ def test_a_piece_that_is_no_bytes_ends_the_connection(caplog: pytest.LogCaptureF
     assert [one.levelno for one in caplog.records] == [logging.ERROR]
 
 
+@pytest.mark.parametrize("options", [{"threads": 2}, {"event_loop": True}, {"driver": "portable"}])
+def test_every_model_streams(options: dict[str, Any]) -> None:
+    pieces = Pieces(500)
+    with serving(pieces, **options) as engine, Client.of(engine, receive_buffer=4096) as client:
+        for _ in range(2):
+            assert client.ask(get()).body == PIECE * 500
+
+
+def test_a_client_that_has_finished_sending_gets_a_stream_whole() -> None:
+    with serving(Pieces(500)) as engine, Client.of(engine, receive_buffer=4096) as client:
+        client.send(get())
+        client.socket.shutdown(1)
+        assert client.answer().body == PIECE * 500
+        assert client.is_closed()
+
+
 def test_requests_behind_a_stream_are_answered_after_it() -> None:
     pieces = Pieces(500)
     with serving(lambda r: pieces(r) if r.path == "/" else r.path) as engine, Client.of(engine) as client:

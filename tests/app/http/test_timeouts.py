@@ -134,6 +134,36 @@ def test_each_request_renews_the_keep_alive_timeout() -> None:
         assert client.ask(get()).status == 200
 
 
+@pytest.mark.parametrize("streams", [False, True])
+def test_an_answer_that_is_taken_slowly_is_not_idle(driver: str, *, streams: bool) -> None:
+    large = b"x" * 10_000_000
+    body = [large[:10_000]] * 1_000 if streams else large
+    with (
+        serving(lambda _: Response(body), keep_alive_timeout=SHORT, driver=driver) as engine,
+        Client.of(engine, receive_buffer=4096) as client,
+    ):
+        client.send(get())
+        threading.Event().wait(4 * SHORT)
+        assert client.answer().body == large
+        check_silent_end(client)  # in due time, which counts from when the kernel had all of it
+
+
+@pytest.mark.parametrize("behind", [get("/next"), post(b"a body", path="/next")])
+def test_a_request_behind_an_answer_that_is_taken_slowly_is_not_late(driver: str, behind: bytes) -> None:
+    large = b"x" * 10_000_000
+    limits: dict[str, Any] = {"head_timeout": SHORT, "body_timeout": SHORT, "keep_alive_timeout": SHORT}
+    with (
+        serving(lambda r: large if r.path == "/" else b"next", driver=driver, **limits) as engine,
+        Client.of(engine, receive_buffer=4096) as client,
+    ):
+        client.send(get() + behind[:-3])
+        wait_until(lambda: engine.stats().total.output_queued > 0, "the answer")
+        client.send(behind[-3:])  # which is not read before the client has taken the answer
+        threading.Event().wait(4 * SHORT)
+        assert client.answer().body == large
+        assert client.answer().body == b"next"
+
+
 def test_an_application_may_take_longer_than_any_timeout_of_the_client() -> None:
     def slow(request: Request) -> bytes:
         threading.Event().wait(4 * SHORT)
