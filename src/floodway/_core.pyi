@@ -71,7 +71,7 @@ class EnvironBuilder:  # home: floodway.app.wsgi.environ
     def __new__(cls, template: dict[str, Any], root_path: str = "") -> Self:
         """`root_path`: the value of SCRIPT_NAME, which paths lose that begin with it; no slash at its end."""
     def build(self, request: Request) -> dict[str, Any]:
-        """All but `wsgi.input`."""
+        """Without `wsgi.input` if the body streams."""
 
 @final
 class Framing:  # home: floodway.app.framing

@@ -10,12 +10,13 @@ use std::sync::{Mutex, PoisonError};
 use floodway_app::http1::{Head, Version};
 use floodway_conn::Route;
 use floodway_sys::SocketAddress;
+use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyString};
 
-use crate::request::{Request, latin1, percent_decoded};
+use crate::request::{Request, percent_decoded};
 
 /// Makes environs: copies of a template, with what is different for each request. Any thread; one for each thread that
 /// makes many, since it has a lock.
@@ -23,6 +24,8 @@ use crate::request::{Request, latin1, percent_decoded};
 pub(crate) struct EnvironBuilder {
     template: Py<PyDict>,
     root_path: Vec<u8>,
+    /// `io.BytesIO`.
+    bytes_io: Py<PyAny>,
     memory: Mutex<Memory>,
 }
 
@@ -40,15 +43,16 @@ impl EnvironBuilder {
     /// `root_path`: the value of SCRIPT_NAME, which paths lose that begin with it; no slash at its end.
     #[new]
     #[pyo3(signature = (template, root_path = ""))]
-    fn new(template: Py<PyDict>, root_path: &str) -> Self {
-        Self {
+    fn new(py: Python<'_>, template: Py<PyDict>, root_path: &str) -> PyResult<Self> {
+        Ok(Self {
             template,
             root_path: root_path.as_bytes().to_vec(),
+            bytes_io: py.import("io")?.getattr("BytesIO")?.unbind(),
             memory: Mutex::default(),
-        }
+        })
     }
 
-    /// The environ of a request, without `wsgi.input`.
+    /// The environ of a request, without `wsgi.input` if the body streams.
     fn build<'py>(
         &self,
         py: Python<'py>,
@@ -66,7 +70,7 @@ impl EnvironBuilder {
         let head = request.head();
         self.set_target(&environ, head)?;
         if head.method() != b"GET" {
-            let method = latin1(py, head.method());
+            let method = text(py, head.method());
             environ.set_item(intern!(py, "REQUEST_METHOD"), method)?;
         }
         if head.version() == Version::Http10 {
@@ -84,14 +88,24 @@ impl EnvironBuilder {
             };
             environ.set_item(intern!(py, "wsgi.url_scheme"), scheme)?;
         }
+        if let Some(body) = request.whole_body(py) {
+            let bytes_io = self.bytes_io.bind(py);
+            let file = if body.as_bytes().is_empty() {
+                bytes_io.call0()?
+            } else {
+                bytes_io.call1((body,))?
+            };
+            environ.set_item(intern!(py, "wsgi.input"), file)?;
+        }
         set_headers(&environ, &mut memory.names, head)?;
         if let Some(authority) = head.authority() {
-            environ.set_item(intern!(py, "HTTP_HOST"), latin1(py, authority))?;
+            environ.set_item(intern!(py, "HTTP_HOST"), text(py, authority))?;
         }
-        if let (Some(length), true) = (request.whole_length(py), is_chunked(head)) {
+        if let (Some(body), true) = (request.whole_body(py), is_chunked(head)) {
             // Applications rely on a length, and it is known by now.
             environ.del_item(intern!(py, "HTTP_TRANSFER_ENCODING"))?;
-            environ.set_item(intern!(py, "CONTENT_LENGTH"), length.to_string())?;
+            let length = body.as_bytes().len().to_string();
+            environ.set_item(intern!(py, "CONTENT_LENGTH"), length)?;
         }
         Ok(environ)
     }
@@ -142,9 +156,9 @@ impl EnvironBuilder {
         {
             path = rest;
         }
-        environ.set_item(intern!(py, "PATH_INFO"), latin1(py, path))?;
+        environ.set_item(intern!(py, "PATH_INFO"), text(py, path))?;
         if !head.query().is_empty() {
-            environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, head.query()))?;
+            environ.set_item(intern!(py, "QUERY_STRING"), text(py, head.query()))?;
         }
         Ok(())
     }
@@ -181,7 +195,7 @@ fn decimal(py: Python<'_>, mut port: u16) -> Bound<'_, PyString> {
         digits[at] = b'0' + (port % 10) as u8;
         port /= 10;
         if port == 0 {
-            return latin1(py, &digits[at..]);
+            return text(py, &digits[at..]);
         }
     }
 }
@@ -193,9 +207,9 @@ fn set_headers(environ: &Bound<'_, PyDict>, names: &mut Names, head: &Head) -> P
         let Some(key) = names.key(py, name) else {
             continue;
         };
-        environ.set_item(key, latin1(py, value))?;
+        environ.set_item(key, text(py, value))?;
         if environ.len() == count {
-            environ.set_item(key, latin1(py, &joined(head, name)))?; // it was there before
+            environ.set_item(key, text(py, &joined(head, name)))?; // it was there before
         }
         count = environ.len();
     }
@@ -215,6 +229,17 @@ fn joined(head: &Head, name: &[u8]) -> Vec<u8> {
 
 fn is_chunked(head: &Head) -> bool {
     head.content_length().is_none() && head.header(b"transfer-encoding").is_some()
+}
+
+/// Bytes as text, as PEP 3333 has it: each byte a letter. In one step, where safe code looks at short text three times (is it
+/// UTF-8, is it ASCII, decode it).
+fn text<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
+    let length = bytes.len().cast_signed();
+    // SAFETY: `bytes` is that long; no name of an error handler is allowed, and none is needed: every byte is a letter.
+    let pointer =
+        unsafe { ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), length, std::ptr::null()) };
+    // SAFETY: a new reference to a `str`; null, for want of memory, panics as PyO3's own constructors do.
+    unsafe { Bound::from_owned_ptr(py, pointer).cast_into_unchecked() }
 }
 
 /// The keys of headers that came lately, by name: a table in which a name has one place, and the last one keeps it.

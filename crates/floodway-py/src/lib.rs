@@ -23,6 +23,7 @@ mod batch;
 mod cell;
 mod clock;
 mod connection;
+#[allow(unsafe_code, reason = "bytes as text, in one step")]
 mod environ;
 mod errors;
 mod framing;

@@ -178,9 +178,9 @@ impl Request {
         }
     }
 
-    /// Bytes of the body if all of it came with the request.
-    pub(crate) fn whole_length(&self, py: Python<'_>) -> Option<usize> {
-        (!self.more).then(|| self.body.bind(py).as_bytes().len())
+    /// The body if all of it came with the request.
+    pub(crate) fn whole_body<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyBytes>> {
+        (!self.more).then(|| self.body.bind(py))
     }
 
     fn begin(

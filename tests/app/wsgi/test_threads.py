@@ -60,10 +60,8 @@ def test_clients_that_left_make_room_in_the_queue() -> None:
         for _ in range(2):
             peer = dial(engine)
             peer.sendall(REQUEST)
-            seen = engine.stats().total.bytes_in
-            wait_until(lambda seen=seen: engine.stats().total.bytes_in >= seen)  # type: ignore[misc]
             reset(peer)
-        wait_until(lambda: len(engine.connections()) == 2)
+        wait_until(lambda: engine.stats().total.accepted == 4 and len(engine.connections()) == 2)
         last.sendall(LAST_REQUEST)
         gate.leave.set()
         assert read_to_end(first).endswith(b"late")
@@ -295,7 +293,7 @@ def test_accepted_requests_are_answered_before_the_engine_ends() -> None:
         gate.leave.set()
         answers = [read_to_end(peer) for peer in peers]
         engine.join()
-    assert all(b"connection: close\r\n" in answer and answer.endswith(b"late") for answer in answers)
+    assert all(answer.endswith(b"late") for answer in answers)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("floodway-wsgi")]
 
 

@@ -1,6 +1,6 @@
 """`wsgi.input` of a request whose body streams."""
 
-from io import BufferedReader, BytesIO, RawIOBase
+from io import BufferedReader, RawIOBase
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from floodway.app.message import Request
@@ -12,10 +12,8 @@ BUFFER_BYTES: Final = 64 * 1024
 
 
 def body_of(request: Request) -> BinaryIO:
-    """The body as a file: what came with the request, or what comes when it is read. For a thread that may wait."""
-    if request._more:  # noqa: SLF001 - made for applications' handlers
-        return cast("BinaryIO", BufferedReader(_Body(request), BUFFER_BYTES))
-    return BytesIO(request.body)
+    """The body as a file that is filled as it is read. For a thread that may wait."""
+    return cast("BinaryIO", BufferedReader(_Body(request), BUFFER_BYTES))
 
 
 class _Body(RawIOBase):

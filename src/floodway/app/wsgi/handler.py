@@ -3,7 +3,6 @@
 A request comes when its body is complete, since an application that runs here can wait for nothing.
 """
 
-from io import BytesIO
 from typing import cast
 
 from floodway.app.front import Front
@@ -52,9 +51,7 @@ class InlineHandler(Handler[Request]):
 
     def on_data(self, conn: Connection, data: Request) -> None:
         """Answer a request."""
-        environ = self._environ(data)
-        environ["wsgi.input"] = BytesIO(data.body)
-        answer = self._caller.call(data, environ)
+        answer = self._caller.call(data, self._environ(data))
         if answer is not None:
             conn.user_data = answer
 

@@ -83,7 +83,8 @@ class ThreadedHandler(Handler[Request]):
         if request is None:
             return False
         environ = environ_of(request)
-        environ["wsgi.input"] = body_of(request)
+        if request._more:  # noqa: SLF001 - made for applications' handlers
+            environ["wsgi.input"] = body_of(request)
         try:
             self._caller.call(request, environ)
         except BaseException as error:  # noqa: BLE001 - SystemExit or KeyboardInterrupt: the engine is to stop
