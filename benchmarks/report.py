@@ -65,7 +65,8 @@ def _method(results: Sequence[Result]) -> str:
         [
             "## Method",
             (
-                "Echo servers, each in its library's recommended style, answer a native load generator over loopback; "
+                "Servers of echoes and of HTTP, each in its library's recommended style, answer a native load "
+                "generator over loopback; "
                 "[README.md](README.md) describes both, the rules and how to repeat a cell. "
                 "Headline figures are CPU per request, latency and memory, because on loopback the generator "
                 "and the kernel share the machine with the server, and requests per second measure all three. "
@@ -131,10 +132,12 @@ def _conditions(result: Result) -> str:
     load, flood = result.scenario.load, result.scenario.flood
     if result.scenario.kind == "memory":
         exchanged = f"after exchanging {load.size:,} bytes once" if load.size else "which exchanged nothing"
+        exchanged = exchanged if load.path is None else f"each answered one GET {load.path}"
         text = f"RSS at {load.connections:,} connections, {exchanged}, less RSS at {load.connections_low:,}"
     else:
         pace = "as fast as they are answered" if load.rate is None else f"{load.rate:,.0f} messages per second in all"
-        text = f"{load.connections:,} connections, {load.size:,} bytes, {pace}, {load.seconds} s"
+        asked = f"{load.size:,} bytes" if load.path is None else f"GET {load.path}"
+        text = f"{load.connections:,} connections, {asked}, {pace}, {load.seconds} s"
         if result.scenario.kind == "accept":
             text = f"{load.connections:,} connections, opened as fast as they can be"
     if flood:

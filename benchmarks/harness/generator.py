@@ -35,12 +35,16 @@ class Report:
 
     @property
     def problems(self) -> list[str]:
-        """What makes these figures worthless: bytes that came back wrong, connections that failed, unfair service."""
+        """What makes these figures worthless: wrong answers, failed connections, unfair service."""
         problems = []
+        if self.raw.get("other_statuses") or self.raw.get("wrong_lengths") or self.raw.get("malformed"):
+            problems.append(f"wrong answers: {self.raw.get('verdict', 'no verdict')}")
         if corrupt := self.raw.get("corrupt_bytes"):
             problems.append(f"{corrupt} bytes came back wrong")
         if failed := self.raw.get("failed"):
             problems.append(f"{failed} connections failed")
+        if broken := self.raw.get("broken"):
+            problems.append(f"{broken} connections ended before the load did")
         if self.raw.get("fair") is False:
             problems.append(f"unfair: {self.raw.get('verdict', 'no verdict')}")
         return problems
@@ -84,15 +88,17 @@ def check_available() -> str | None:
 
 def _start(server: Server, order: Order) -> subprocess.Popen[str]:
     load = order.load
+    address = f"{server.host}:{server.port}"
     arguments = [
-        f"tcp://{server.host}:{server.port}",
+        f"tcp://{address}" if load.path is None else f"http://{address}{load.path}",
         *("--connections", str(load.connections)),
         *("--mode", order.mode),
-        *("--size", str(load.size)),
         *("--seconds", str(load.seconds)),
         *("--pid", str(server.pid)),
         "--json",
     ]
+    if load.size:
+        arguments += ["--size", str(load.size)]
     if load.rate is not None:
         arguments += ["--rate", str(load.rate)]
     return subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -4,10 +4,13 @@ It is not the generator, so that what an idle connection costs is seen by two pr
 """
 
 import contextlib
+import re
 import select
 import socket
 import struct
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Final, Self
 
 from harness.machine import SOURCE_ADDRESSES
@@ -15,6 +18,7 @@ from harness.process import open_descriptors, resident_bytes
 from harness.servers import Server
 
 WAVE: Final = 500  # connections that exchange at the same time: more would fill the kernel's memory, not the server's
+READ_BYTES: Final = 65536
 PATIENCE_SECONDS: Final = 60.0
 SETTLE_SECONDS: Final = 0.2
 SETTLE_TRIES: Final = 15
@@ -43,15 +47,20 @@ class Holder:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leave no TIME_WAIT
             connection.close()
 
-    def grow_to(self, count: int, *, exchange: int) -> None:
-        """Connect until there are so many, and let each newcomer exchange so many bytes once."""
+    def grow_to(self, count: int, *, exchange: int, path: str | None = None) -> None:
+        """Connect until there are so many; let each newcomer exchange so many bytes once, or get `path` over HTTP."""
         first = len(self._connections)
         while len(self._connections) < count:
             self._connections.append(self._connect(len(self._connections)))
         self._wait_accepted(count)
-        if exchange:
-            for start in range(first, count, WAVE):
-                _exchange(self._connections[start : min(start + WAVE, count)], _PATTERN[:exchange])
+        if path is not None:
+            request = f"GET {path} HTTP/1.1\r\nHost: {self._server.host}:{self._server.port}\r\n\r\n".encode()
+            is_whole = _is_answer
+        else:
+            request = _PATTERN[:exchange]
+            is_whole = partial(_is_echo, request)
+        for start in range(first, count, WAVE) if request else ():
+            _exchange(self._connections[start : min(start + WAVE, count)], request, is_whole)
 
     def settled_rss(self) -> int:
         """The server's resident memory once it has stopped changing, or after three seconds."""
@@ -83,9 +92,27 @@ class Holder:
             time.sleep(0.02)
 
 
-def _exchange(connections: list[socket.socket], payload: bytes) -> None:
-    """Send the payload on all connections and read it back from all, in whatever order the server likes."""
-    unsent = {connection.fileno(): memoryview(payload) for connection in connections}
+def _is_echo(payload: bytes, received: bytearray) -> bool:
+    """Whether all of the payload has come back. Raises HolderError if something else has."""
+    if len(received) >= len(payload) and received != payload:
+        raise HolderError("bytes came back wrong")
+    return len(received) == len(payload)
+
+
+def _is_answer(received: bytearray) -> bool:
+    """Whether a whole HTTP answer has come. Raises HolderError if it is no 200 with a length."""
+    head, end, body = received.partition(b"\r\n\r\n")
+    if not end:
+        return False
+    length = re.search(rb"\r\ncontent-length: *(\d+)\r\n", head + b"\r\n", re.IGNORECASE)
+    if length is None or head.split(maxsplit=2)[1] != b"200":
+        raise HolderError(f"the answer began with {bytes(head[:40])!r}")
+    return len(body) >= int(length[1])
+
+
+def _exchange(connections: list[socket.socket], request: bytes, is_whole: Callable[[bytearray], bool]) -> None:
+    """Send the request on all connections and read the answer from all, in whatever order the server likes."""
+    unsent = {connection.fileno(): memoryview(request) for connection in connections}
     received = {connection.fileno(): bytearray() for connection in connections}
     by_fd = {connection.fileno(): connection for connection in connections}
     poller = select.poll()
@@ -94,20 +121,18 @@ def _exchange(connections: list[socket.socket], payload: bytes) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while by_fd:
         if time.monotonic() > deadline:
-            raise HolderError(f"{len(by_fd)} of {len(connections)} exchanges of {len(payload)} bytes did not end")
+            raise HolderError(f"{len(by_fd)} of {len(connections)} exchanges of {len(request)} bytes did not end")
         for fd, _ in poller.poll(1000):
             with contextlib.suppress(BlockingIOError):
-                data = by_fd[fd].recv(len(payload))
+                data = by_fd[fd].recv(READ_BYTES)
                 if not data:
-                    raise HolderError(f"the server closed after {len(received[fd])} of {len(payload)} bytes")
+                    raise HolderError(f"the server closed after {len(received[fd])} bytes of its answer")
                 received[fd] += data
             if rest := unsent[fd]:
                 with contextlib.suppress(BlockingIOError):
                     unsent[fd] = rest[by_fd[fd].send(rest) :]
                 if not unsent[fd]:
                     poller.modify(fd, select.POLLIN)
-            if len(received[fd]) == len(payload):
-                if received[fd] != payload:
-                    raise HolderError("bytes came back wrong")
+            if is_whole(received[fd]):
                 poller.unregister(fd)
                 del by_fd[fd]

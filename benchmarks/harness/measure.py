@@ -75,11 +75,12 @@ def _echo(scenario: Scenario, server: Server, cores: Cores, result: Repetition) 
 
 
 def _memory(scenario: Scenario, server: Server, cores: Cores, result: Repetition) -> None:
-    low, high = scenario.load.connections_low, scenario.load.connections
+    load = scenario.load
+    low, high = load.connections_low, load.connections
     with inherited(cores.generator), Holder(server) as holder:
-        holder.grow_to(low, exchange=scenario.load.size)
+        holder.grow_to(low, exchange=load.size, path=load.path)
         rss_low = holder.settled_rss()
-        holder.grow_to(high, exchange=scenario.load.size)
+        holder.grow_to(high, exchange=load.size, path=load.path)
         rss_high = holder.settled_rss()
     result.metrics |= {
         "rss_low": rss_low,

@@ -20,7 +20,8 @@ class Load:
     """How many connections there are and what they do."""
 
     connections: int
-    size: int  # bytes of one message, or of one exchange with `memory`
+    size: int = 0  # bytes of one message, or of one exchange with `memory`
+    path: str | None = None  # over HTTP: a message, or exchange, is a GET of this
     seconds: float = 0.0
     rate: float | None = None  # messages per second over all connections; None: each sends when it was answered
     connections_low: int = 0  # `memory`: the first of the two counts
@@ -31,6 +32,7 @@ class Target:
     """What design section 13 demands of one peer: a bound on the scenario's metric, or on its ratio to the baseline."""
 
     peer: str
+    baseline: str | None = None  # another one than the scenario's
     ratio_at_most: float | None = None
     ratio_at_least: float | None = None
     at_most: float | None = None
@@ -40,6 +42,8 @@ class Target:
         bounds = (self.ratio_at_most, self.ratio_at_least, self.at_most, self.at_least)
         if sum(bound is not None for bound in bounds) != 1:
             raise ValueError(f"target of {self.peer} has bounds {bounds}: give exactly one")
+        if self.baseline is not None and not self.is_ratio:
+            raise ValueError(f"target of {self.peer} has a baseline, but is no ratio")
 
     @property
     def is_ratio(self) -> bool:
@@ -85,8 +89,9 @@ class Scenario:
             if metric not in METRICS:
                 raise ValueError(f"scenario {self.name}: unknown metric {metric!r}; see harness/metric.py")
         for target in self.targets:
-            if target.peer not in self.peers:
-                raise ValueError(f"scenario {self.name}: the target names {target.peer!r}, which does not take part")
+            for peer in (target.peer, target.baseline or self.baseline):
+                if peer not in self.peers:
+                    raise ValueError(f"scenario {self.name}: a target names {peer!r}, which does not take part")
         if self.kind == "neighbour" and self.flood is None:
             raise ValueError(f"scenario {self.name}: a neighbour needs a [flood]")
 

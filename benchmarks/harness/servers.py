@@ -1,13 +1,16 @@
 """The servers: read from peers/peers.toml, built when needed, started for one repetition and ended after it."""
 
 import contextlib
+import http.client
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -40,12 +43,18 @@ class Peer:
     command: tuple[str, ...]
     build: tuple[str, ...] = ()
     directory: str = "."
+    protocol: str = "echo"  # or "http"
     versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def computes(self) -> bool:
         """Whether its handler has work to do, which has to be calibrated first."""
         return "$additions" in self.command
+
+    @property
+    def is_told_its_port(self) -> bool:
+        """Whether it listens where it is told to, instead of telling."""
+        return any("$port" in part for part in self.command)
 
 
 @dataclass(slots=True)
@@ -76,6 +85,7 @@ def read_peers() -> dict[str, Peer]:
             command=tuple(table["command"]),
             build=tuple(table.get("build", ())),
             directory=table.get("directory", "."),
+            protocol=table.get("protocol", "echo"),
             versions={what: tuple(command) for what, command in table.get("versions", {}).items()},
         )
         for name, table in tables.items()
@@ -86,21 +96,21 @@ def prepare(peer: Peer) -> dict[str, str]:
     """Build a peer and find out its versions. Raises UnavailableError with the reason if it cannot take part."""
     (ROOT / "peers" / "bin").mkdir(exist_ok=True)
     directory = ROOT / peer.directory
-    versions = {what: first_line(_output(command, directory)) for what, command in peer.versions.items()}
     if peer.build:
         _output(peer.build, directory)
-    return versions
+    return {what: first_line(_output(command, directory)) for what, command in peer.versions.items()}
 
 
 @contextlib.contextmanager
 def running(peer: Peer, cores: frozenset[int], *, additions: int = 0) -> Iterator[Server]:
     """Start a peer on these cores; yield once it listens; end it with SIGTERM. Raises ServerError."""
-    command = substitute(peer.command, additions=additions)
+    port = _free_port() if peer.is_told_its_port else 0
+    command = substitute(peer.command, additions=additions, port=port)
     with tempfile.TemporaryFile("w+") as errors:
         with inherited(cores):
             process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True)
         try:
-            host, port = _wait_listening(process, errors)
+            host, port = _wait_answering(process, errors, port) if port else _wait_listening(process, errors)
             server = Server(peer, process.pid, host, port, [], process, errors)
             yield server
             process.send_signal(signal.SIGTERM)
@@ -115,9 +125,10 @@ def running(peer: Peer, cores: frozenset[int], *, additions: int = 0) -> Iterato
                 process.stdout.close()
 
 
-def substitute(command: tuple[str, ...], *, additions: int = 0) -> list[str]:
+def substitute(command: tuple[str, ...], *, additions: int = 0, port: int = 0) -> list[str]:
     """The command with its variables filled in. Raises UnavailableError if one has no value here."""
-    values = {"bin": str(ROOT / "peers" / "bin"), "python": sys.executable, "additions": str(additions)}
+    values = {"bin": str(ROOT / "peers" / "bin"), "python": sys.executable}
+    values |= {"additions": str(additions), "port": str(port)}
     if FREE_THREADED in os.environ:
         values["ft_python"] = os.environ[FREE_THREADED]
     try:
@@ -181,7 +192,40 @@ def _output(command: tuple[str, ...], directory: Path) -> str:
 
 
 def _wait_listening(process: subprocess.Popen[str], errors: IO[str]) -> tuple[str, int]:
-    """The address that a server prints. A thread reads its output to the end, so that it never blocks on writing."""
+    """The address that a server prints."""
+    found = _listening_lines(process)
+    try:
+        address = found.get(timeout=START_SECONDS)
+    except queue.Empty:
+        raise ServerError(f"did not say within {START_SECONDS:.0f} s where it listens") from None
+    if address is None:
+        raise ServerError(f"ended before it listened: {last_line(errors)}")
+    host, _, port = address.rpartition(":")
+    return host, int(port)
+
+
+def _wait_answering(process: subprocess.Popen[str], errors: IO[str], port: int) -> tuple[str, int]:
+    """The address that an HTTP server was told, once it answers there: by then its workers run, if it has any."""
+    _listening_lines(process)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise ServerError(f"ended before it answered: {last_line(errors)}")
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+        try:
+            client.request("GET", "/")
+            if (status := client.getresponse().status) != http.client.OK:
+                raise ServerError(f"answered its first request with status {status}: {last_line(errors)}")
+            return "127.0.0.1", port
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.05)  # until the next try
+        finally:
+            client.close()
+    raise ServerError(f"did not answer within {START_SECONDS:.0f} s: {last_line(errors)}")
+
+
+def _listening_lines(process: subprocess.Popen[str]) -> "queue.SimpleQueue[str | None]":
+    """The addresses that a server prints, then None. A thread reads to the end, so that it never blocks on writing."""
     found: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def read() -> None:
@@ -193,11 +237,9 @@ def _wait_listening(process: subprocess.Popen[str], errors: IO[str]) -> tuple[st
         found.put(None)
 
     threading.Thread(target=read, daemon=True).start()
-    try:
-        address = found.get(timeout=START_SECONDS)
-    except queue.Empty:
-        raise ServerError(f"did not say within {START_SECONDS:.0f} s where it listens") from None
-    if address is None:
-        raise ServerError(f"ended before it listened: {last_line(errors)}")
-    host, _, port = address.rpartition(":")
-    return host, int(port)
+    return found
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])

@@ -52,7 +52,7 @@ class Summary:
 
     peer: str
     metrics: Mapping[str, Spread]
-    ratio: Spread | None  # of the scenario's metric to the baseline's, by pair; None if there is no pair
+    ratios: Mapping[str, Spread]  # of the scenario's metric to that of each baseline, by pair, where there are pairs
     failed: int  # repetitions that count for nothing
 
 
@@ -77,25 +77,31 @@ def pair_ratios(
 def summarise(scenario: Scenario, repetitions: Sequence[Repetition]) -> dict[str, Summary]:
     """A summary of every peer that was measured, in the scenario's order."""
     by_peer = {peer: [repetition for repetition in repetitions if repetition.peer == peer] for peer in scenario.peers}
+    baselines = {scenario.baseline, *(target.baseline for target in scenario.targets if target.baseline)}
     summaries = {}
     for peer, own in by_peer.items():
         if not own:
             continue
         names = {name for repetition in own if not repetition.problems for name in repetition.metrics}
         metrics = {name: spread(repetition.metrics[name] for repetition in _sound(own, name)) for name in sorted(names)}
-        ratios = pair_ratios(scenario.metric, own, by_peer[scenario.baseline])
+        pairs = {name: pair_ratios(scenario.metric, own, by_peer[name]) for name in sorted(baselines)}
+        ratios = {name: spread(values) for name, values in pairs.items() if values}
         failed = sum(bool(repetition.problems) for repetition in own)
-        summaries[peer] = Summary(peer, metrics, spread(ratios) if ratios else None, failed)
+        summaries[peer] = Summary(peer, metrics, ratios, failed)
     return summaries
 
 
 def judge(scenario: Scenario, summaries: Mapping[str, Summary]) -> list[Verdict]:
     """A verdict on each of the scenario's targets."""
-    return [_judge(target, scenario.metric, summaries.get(target.peer)) for target in scenario.targets]
+    return [_judge(target, scenario, summaries.get(target.peer)) for target in scenario.targets]
 
 
-def _judge(target: Target, metric: str, summary: Summary | None) -> Verdict:
-    measured = None if summary is None else summary.ratio if target.is_ratio else summary.metrics.get(metric)
+def _judge(target: Target, scenario: Scenario, summary: Summary | None) -> Verdict:
+    measured = None
+    if summary is not None and target.is_ratio:
+        measured = summary.ratios.get(target.baseline or scenario.baseline)
+    elif summary is not None:
+        measured = summary.metrics.get(scenario.metric)
     if measured is None:
         return Verdict(target, None, Outcome.UNMEASURED)
     if measured.count < ENOUGH_PAIRS:

@@ -41,7 +41,7 @@ def cell_rows(result: Result) -> tuple[Row, list[Row]]:
                 label,
                 metric.show(main.median),
                 f"{metric.show(main.low)}–{metric.show(main.high)}",
-                *_ratio_columns(summary.ratio),
+                *_ratio_columns(summary.ratios.get(scenario.baseline)),
                 *(
                     METRICS[name].show(value.median) if value else NOTHING
                     for name, value in zip(scenario.show, shown, strict=True)
@@ -100,7 +100,7 @@ def target_text(scenario: Scenario, target: Target) -> str:
 
 def _what(result: Result, target: Target) -> str:
     label = METRICS[result.scenario.metric].label
-    baseline = result.scenario.baseline
+    baseline = target.baseline or result.scenario.baseline
     return f"{label} / {result.labels.get(baseline, baseline)}" if target.is_ratio else label
 
 

@@ -1,4 +1,4 @@
-"""Every peer that can be built here echoes every byte, whatever the client does: an incorrect one is no yardstick."""
+"""Every echo server that can be built here echoes every byte: an incorrect one is no yardstick."""
 
 import socket
 import struct
@@ -13,7 +13,7 @@ from harness.servers import Server, ServerError, UnavailableError, prepare, read
 ALL_CORES = divide_cores(share=True).server
 PEERS = read_peers()
 # Echo servers proper; the others are the same code with work to do, and need a free-threaded interpreter.
-ECHO = [name for name, peer in PEERS.items() if not peer.computes]
+ECHO = [name for name, peer in PEERS.items() if peer.protocol == "echo" and not peer.computes]
 PAYLOAD = bytes(range(251)) * 40_000  # 10 MB
 # More than the kernel holds for a connection: tcp_rmem and tcp_wmem allow some 37 MiB on common settings.
 TOO_MUCH_BYTES = 96 << 20

@@ -1,5 +1,7 @@
 """The report says what the result files say, and what keeps them from saying more."""
 
+import dataclasses
+
 import pytest
 from harness.measure import Repetition
 from harness.result import Result, read_results
@@ -58,6 +60,16 @@ def test_medians_ratios_and_verdict_stand_in_the_tables() -> None:
     assert "| Floodway, Raw | 5.25 | 5.20–5.30 | 1.050 | 1.040–1.060 |" in text
     assert "| made-up | Floodway, Raw | server CPU per request / C, epoll | ≤ 1.10 x | 1.050 |" in text
     assert text.count("| met |") == 1
+
+
+def test_a_request_and_another_baseline_stand_in_words() -> None:
+    targets = (Target(peer="floodway_raw", baseline="gnet", ratio_at_most=0.36),)
+    load = Load(connections=50, path="/", seconds=2.0)
+    cell = result({"c": [5.0], "floodway_raw": [6.0], "gnet": [12.0]})
+    cell.scenario = dataclasses.replace(SCENARIO, load=load, targets=targets)
+    text = report([cell])
+    assert "50 connections, GET /, as fast as they are answered" in text
+    assert "| made-up | Floodway, Raw | server CPU per request / Go, gnet | ≤ 0.36 x | 0.500 |" in text
 
 
 def test_who_is_missing_stands_with_the_reason() -> None:

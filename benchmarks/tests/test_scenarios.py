@@ -19,6 +19,13 @@ def test_every_peer_takes_part_somewhere(scenarios: list[Scenario]) -> None:
     assert set(read_peers()) == {peer for scenario in scenarios for peer in scenario.peers}
 
 
+def test_every_peer_speaks_what_the_scenario_asks_for(scenarios: list[Scenario]) -> None:
+    peers = read_peers()
+    for scenario in scenarios:
+        expected = "echo" if scenario.load.path is None else "http"
+        assert {peers[name].protocol for name in scenario.peers} == {expected}, scenario.name
+
+
 def test_a_misspelt_key_is_refused() -> None:
     with pytest.raises(TypeError, match="conections"):
         scenario_from("x", {"load": {"conections": 1, "size": 1}})

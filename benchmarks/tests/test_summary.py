@@ -31,8 +31,7 @@ def test_ratios_are_taken_within_a_round_and_not_between_medians() -> None:
     ours = repetitions("floodway_raw", 1.1, 11.0, 11.0)
     assert pair_ratios("cpu_per_message", ours, base) == pytest.approx([1.1, 1.1, 11.0])
     summary = summarise(SCENARIO, base + ours)["floodway_raw"]
-    assert summary.ratio is not None
-    assert summary.ratio.median == pytest.approx(1.1)
+    assert summary.ratios["c"].median == pytest.approx(1.1)
     assert summary.metrics["cpu_per_message"].median / 1.0 == pytest.approx(11.0)
 
 
@@ -49,7 +48,7 @@ def test_a_repetition_with_a_problem_takes_its_pair_with_it() -> None:
 
 def test_a_baseline_of_nothing_gives_no_ratio() -> None:
     summaries = summarise(SCENARIO, repetitions("c", 0.0) + repetitions("floodway_raw", 80.0))
-    assert summaries["floodway_raw"].ratio is None
+    assert summaries["floodway_raw"].ratios == {}
 
 
 def test_the_spread_of_an_even_count_lies_between_the_middle_two() -> None:
@@ -79,6 +78,26 @@ def test_a_bound_from_below_is_met_by_more() -> None:
     scenario = dataclasses.replace(SCENARIO, targets=(Target(peer="floodway_raw", at_least=5.0),))
     (verdict,) = judge(scenario, summarise(scenario, repetitions("floodway_raw", 6, 7, 8, 9, 10)))
     assert verdict.outcome == Outcome.MET
+
+
+def test_a_target_may_have_a_baseline_of_its_own() -> None:
+    scenario = dataclasses.replace(
+        SCENARIO,
+        peers=("c", "floodway_asgi", "granian_asgi"),
+        targets=(
+            Target(peer="floodway_asgi", ratio_at_most=1.55),
+            Target(peer="floodway_asgi", baseline="granian_asgi", ratio_at_most=0.36),
+        ),
+    )
+    made_up = repetitions("c", *[1.0] * 5) + repetitions("floodway_asgi", *[1.5] * 5)
+    made_up += repetitions("granian_asgi", *[3.0] * 5)
+    to_c, to_granian = judge(scenario, summarise(scenario, made_up))
+    assert (to_c.outcome, to_granian.outcome) == (Outcome.MET, Outcome.MISSED)
+    assert to_granian.measured == Spread(0.5, 0.5, 0.5, 5)
+    with pytest.raises(ValueError, match="is no ratio"):
+        Target(peer="floodway_asgi", baseline="granian_asgi", at_most=1.0)
+    with pytest.raises(ValueError, match="names 'gnet'"):
+        dataclasses.replace(SCENARIO, targets=(Target(peer="c", baseline="gnet", ratio_at_most=1.0),))
 
 
 def test_a_target_has_exactly_one_bound() -> None:

@@ -443,5 +443,9 @@ def load(
     active: int | None = None,
     connect_rate: float | None = None,
     first_source: IPv4Address | None = None,
+    target: str | None = None,
+    host: str = "",
+    method: Literal["GET", "POST"] = "GET",
+    expect_echo: bool = False,
 ) -> LoadReport: ...  # home: floodway.cli.load; progress(phase, connections open, messages per second)
 def probe() -> dict[str, Any]: ...  # home: floodway.base.platform; the keys are the fields of its Facts

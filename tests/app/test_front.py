@@ -92,13 +92,14 @@ def test_a_list_may_be_spread_over_several_headers() -> None:
         assert answer.endswith(b"192.0.2.1 http")
 
 
-@pytest.mark.parametrize("options", [{}, {"proxy_headers": True, "forwarded_allow_ips": "10.0.0.0/8, 192.0.2.1,unix"}])
-def test_nobody_else_does(options: dict[str, Any]) -> None:
+@pytest.mark.parametrize("trusted", ["", "10.0.0.0/8, 192.0.2.1,unix", "::/96", "127.0.0.2/32", "128.0.0.0/1"])
+def test_nobody_else_does(trusted: str) -> None:
+    options: dict[str, Any] = {"proxy_headers": True, "forwarded_allow_ips": trusted} if trusted else {}
     with serving(whoami, **options) as server:
         assert ask(server, X_Forwarded_For="192.0.2.1", X_Forwarded_Proto="https") == (200, b"127.0.0.1 http")
 
 
-@pytest.mark.parametrize("trusted", ["*", "127.0.0.0/8", "::1, 127.0.0.1"])
+@pytest.mark.parametrize("trusted", ["*", "127.0.0.0/8", "0.0.0.0/0", "::1, 127.0.0.1", "::ffff:127.0.0.1"])
 def test_whom_to_trust_is_a_list_of_networks(trusted: str) -> None:
     with serving(whoami, proxy_headers=True, forwarded_allow_ips=trusted) as server:
         assert ask(server, X_Forwarded_For="192.0.2.1") == (200, b"192.0.2.1 http")

@@ -11,8 +11,10 @@ from click.testing import CliRunner
 
 import floodway
 from floodway.app.echo import Echo
+from floodway.app.function import FunctionHandler
 from floodway.cli.load import lines, run
 from floodway.cli.main import main
+from floodway.config import ApplicationOptions
 from floodway.conn.stats import LoadReport
 
 
@@ -86,7 +88,40 @@ def test_where_nobody_answers_it_says_why() -> None:
     assert (done.exit_code, done.output) == (1, f"Error: {address}: Connection refused\n")
 
 
-@pytest.mark.parametrize("arguments", [["127.0.0.1"], ["tcp://127.0.0.1:80", "--rate", "fast"], ["fd://3"]])
+def hello(request: floodway.Request) -> floodway.Response:
+    return floodway.Response(request.body or b"hello", 404 if request.path == "/missing" else 200)
+
+
+@pytest.fixture
+def http_address() -> Iterator[str]:
+    with floodway.Engine(FunctionHandler(hello, ApplicationOptions()), "tcp://127.0.0.1:0") as engine:
+        yield str(engine.addresses[0]).replace("tcp", "http")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--method", "POST"], ["--method", "POST", "--expect-echo", "--size", "100000"], ["--rate", "100"]],
+)
+def test_an_http_server_is_asked(http_address: str, arguments: list[str]) -> None:
+    arguments = ["load", f"{http_address}/a?b=c", "--connections", "4", "--seconds", "0.3", "--json", *arguments]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.output)
+    assert (report["connected"], report["broken"], report["other_statuses"]) == (4, 0, {})
+    assert report["messages"] > 0
+    assert bool(report["bytes_checked"]) == ("--expect-echo" in arguments)
+
+
+def test_another_status_than_200_is_named(http_address: str) -> None:
+    done = CliRunner().invoke(main, ["load", f"{http_address}/missing", "--connections", "4", "--seconds", "0.2"])
+    assert done.exit_code == 1
+    assert "verdict      answers with another status than 200 (404: " in done.output
+
+
+@pytest.mark.parametrize("arguments", [
+    ["127.0.0.1"], ["tcp://127.0.0.1:80", "--rate", "fast"], ["fd://3"], ["tcp://127.0.0.1:80", "--method", "POST"],
+    ["http://"], ["http://user@localhost/"], ["https://localhost/"],
+])  # fmt: skip
 def test_wrong_usage_has_exit_code_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(main, ["load", *arguments]).exit_code == 2
 
@@ -96,12 +131,14 @@ def test_corruption_and_a_late_generator_are_said() -> None:
         connected=1, failed=0, answered=1, broken=2, connects_per_second=1.0, messages=9,
         messages_per_second=9.0, unanswered=0, p50=0.001, p90=0.001, p99=0.002, p999=0.002, max=0.003,
         latency_counts=[(0.001, 9)], lateness_p99=0.0019, per_connection_min=9, per_connection_mean=9.0,
-        per_connection_max=9, fair=None, verdict="not judged", bytes_checked=576, corrupt_bytes=7,
+        per_connection_max=9, fair=None, verdict="503: 3; not judged", other_statuses={503: 3},
+        wrong_lengths=0, malformed=0, bytes_checked=576, corrupt_bytes=7,
         server_cpu_seconds=None, cpu_per_message=None, server_rss_before=None, server_rss_with_connections=None,
         server_rss_end=None, generator_cpu_per_message=None,
     )  # fmt: skip
     text = "\n".join(lines(report))
     assert "7 bytes came back other than they were sent" in text
     assert "it was the limit" in text
+    assert "WRONG" in text
     assert "2 connections ended before the run did" in text
     assert "it was the limit" not in "\n".join(lines(replace(report, lateness_p99=0.0001)))

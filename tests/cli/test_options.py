@@ -63,7 +63,7 @@ def test_a_flag_becomes_its_value(arguments: list[str], options: dict[str, Any])
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--threads", "none"], "none of: number"),
+        (["--threads", "all"], "none of: number|none"),
         (["--driver", "kqueue"], "none of: auto|epoll|portable"),
         (["--max-connections", "all"], "none of: number|none|auto"),
         (["--max-input", "1.5"], "none of: number"),

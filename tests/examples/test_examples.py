@@ -152,6 +152,19 @@ def test_the_proxy_passes_every_byte_in_both_directions(path: str, tmp_path: Pat
         assert bytes(received) == payload
 
 
+def test_hello_over_http_greets_and_counts(path: str) -> None:
+    with running(path, "hello_http.py", f"unix://{path}"):
+        command = ["curl", "--silent", "--show-error", "--unix-socket", path]
+        done = subprocess.run(
+            [*command, "http://localhost/you"], capture_output=True, text=True, timeout=30, check=True
+        )
+        assert done.stdout == "hello, you\n"
+        done = subprocess.run(
+            [*command, "http://localhost/count"], capture_output=True, text=True, timeout=30, check=True
+        )
+        assert done.stdout.split() == [str(number) for number in range(100_000)]
+
+
 def test_redis_cli_sets_and_gets(path: str) -> None:
     with running(path, "redis_server.py", f"unix://{path}"):
         typed = "SET colour blue\nGET colour\nGET nothing\nDEL colour\nPING\nNONSENSE\n"

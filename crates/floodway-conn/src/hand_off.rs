@@ -271,7 +271,7 @@ impl<H: Host> Reactor<H> {
             let line = Arc::new(Line::new());
             conversation.line = Some(LineEnd(Arc::clone(&line)));
             let token = self.shared.slots.last_token(index);
-            let taken = outlet.queue.put(Handed {
+            let has_found_room = outlet.queue.put(Handed {
                 source: outlet.source,
                 token,
                 peer: self.shared.snapshot(token).peer,
@@ -279,7 +279,7 @@ impl<H: Host> Reactor<H> {
                 payload,
                 line,
             });
-            if !taken {
+            if !has_found_room {
                 let refusal = conversation.state.overloaded();
                 self.refuse(index, &refusal);
                 return false;

@@ -1,9 +1,11 @@
 //! One client connection: where its stream is, and one send or receive at a time.
 
+use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use floodway_sys::{Errno, socket};
 
+use crate::message::Message;
 use crate::pattern::{Pattern, SLICE_BYTES_MAX, compare};
 
 /// Where a connection is.
@@ -25,7 +27,7 @@ pub(crate) struct Connection {
     pub(crate) link: Link,
     /// Bytes sent so far, and the offset of the next one.
     pub(crate) sent: u64,
-    /// Bytes received so far, and the offset of the next one.
+    /// Bytes that came back so far, and the offset of the next one. Of requests: the bytes of those that are answered.
     pub(crate) received: u64,
     /// Bytes that may have been sent by now: the messages that are due.
     pub(crate) due: u64,
@@ -36,7 +38,7 @@ pub(crate) struct Connection {
     /// Its place in the schedule.
     pub(crate) slot: u32,
     /// Where its stream begins in the pattern.
-    start: u32,
+    pub(crate) start: u32,
     /// The socket took less than was due: waiting for it to become writable.
     pub(crate) is_blocked: bool,
     /// Its part in the connecting wave.
@@ -95,10 +97,16 @@ impl Connection {
     }
 
     /// Sends what is due until the socket is full; sets `is_blocked` if something is left.
-    pub(crate) fn send_due(&mut self, pattern: &Pattern) -> Result<(), Errno> {
-        while self.sent < self.due {
-            let len = (self.due - self.sent).min(SLICE_BYTES_MAX as u64) as usize;
-            if self.send_once(pattern, len)? < len {
+    pub(crate) fn send_due(&mut self, message: &Message, pattern: &Pattern) -> Result<(), Errno> {
+        // A request waits for the answer to the one before it.
+        let end = if message.is_request() {
+            self.due.min(self.received + message.bytes())
+        } else {
+            self.due
+        };
+        while self.sent < end {
+            let len = (end - self.sent).min(SLICE_BYTES_MAX as u64) as usize;
+            if !self.send_once(message, pattern, len)? {
                 self.is_blocked = true;
                 return Ok(());
             }
@@ -107,17 +115,29 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends once, at most `len` bytes; returns how many the socket took.
-    pub(crate) fn send_once(&mut self, pattern: &Pattern, len: usize) -> Result<usize, Errno> {
+    /// Sends once, at most `len` bytes; returns whether the socket took all that it was given.
+    pub(crate) fn send_once(
+        &mut self,
+        message: &Message,
+        pattern: &Pattern,
+        len: usize,
+    ) -> Result<bool, Errno> {
         let Some(fd) = self.open_fd() else {
-            return Ok(0);
+            return Ok(false);
         };
-        match socket::send(fd, pattern.slice(self.start, self.sent, len)) {
+        let (head, body) = message.slices(pattern, self.start, self.sent, len);
+        let outcome = match (head, body) {
+            (one, []) | ([], one) => socket::send(fd, one),
+            // One segment, if it fits.
+            (head, body) => socket::send_vectored(fd, &[IoSlice::new(head), IoSlice::new(body)]),
+        };
+        match outcome {
             Ok(taken) => {
+                let is_all = taken == head.len() + body.len();
                 self.sent += taken as u64;
-                Ok(taken)
+                Ok(is_all)
             }
-            Err(Errno::AGAIN) => Ok(0),
+            Err(Errno::AGAIN) => Ok(false),
             Err(errno) => Err(errno),
         }
     }

@@ -21,6 +21,8 @@ pub enum LoadError {
         /// What it may be.
         rule: &'static str,
     },
+    /// The plan's HTTP request is none, or cannot be answered as it expects.
+    Request(&'static str),
     /// More connections than this process may have descriptors.
     TooManyConnections {
         /// What the plan asks for.
@@ -51,6 +53,7 @@ impl fmt::Display for LoadError {
             Self::OutOfRange { field, value, rule } => {
                 write!(formatter, "{field} is {value} — {rule}")
             }
+            Self::Request(rule) => write!(formatter, "this request cannot be sent — {rule}"),
             Self::TooManyConnections { asked, possible } => write!(
                 formatter,
                 "{asked} connections need more descriptors than this process may have — {possible} connections are \

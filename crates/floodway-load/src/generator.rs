@@ -3,6 +3,7 @@
 //! The phases (`run`) decide *when* connections send, by setting the pace; this file only follows it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,10 +11,12 @@ use std::time::{Duration, Instant};
 use floodway_sys::epoll::{Epoll, EventBuffer, Flags};
 use floodway_sys::{Errno, Timer, socket};
 
+use crate::answers::Answers;
 use crate::connecting::Wave;
 use crate::connection::{Connection, Link, Received};
 use crate::error::{LoadError, failed_to};
 use crate::latency::Recorder;
+use crate::message::Message;
 use crate::pattern::{Pattern, SLICE_BYTES_MAX};
 use crate::plan::Plan;
 use crate::report::Corruption;
@@ -57,6 +60,9 @@ pub(crate) struct Generator<'a> {
     pub(crate) wave: Wave,
     pub(crate) pace: Pace,
     pub(crate) schedule: Option<Schedule>,
+    pub(crate) message: Message,
+    /// Of an HTTP server.
+    pub(crate) answers: Answers,
 
     /// Over the whole run.
     pub(crate) total: Tally,
@@ -97,6 +103,8 @@ impl<'a> Generator<'a> {
             wave: Wave::new(),
             pace: Pace::Rest,
             schedule: None,
+            message: Message::of(plan),
+            answers: Answers::new(plan),
             total: Tally::default(),
             corrupt_bytes: 0,
             first_corruption: None,
@@ -154,7 +162,7 @@ impl<'a> Generator<'a> {
 
     /// Makes the messages due that the schedule says are, and sends them.
     pub(crate) fn send_scheduled(&mut self, now: u64) {
-        let size = self.plan.size as u64;
+        let size = self.message.bytes();
         for _ in 0..SCHEDULED_PER_TURN {
             let taken = self
                 .schedule
@@ -187,7 +195,7 @@ impl<'a> Generator<'a> {
     /// Sends the first message or the next one.
     pub(crate) fn send_next(&mut self, number: usize, now: u64) {
         let connection = &mut self.connections[number];
-        connection.due += self.plan.size as u64;
+        connection.due += self.message.bytes();
         connection.sent_at = now;
         self.send(number);
     }
@@ -196,7 +204,7 @@ impl<'a> Generator<'a> {
     fn send(&mut self, number: usize) {
         let connection = &mut self.connections[number];
         let (sent, was_blocked) = (connection.sent, connection.is_blocked);
-        let outcome = connection.send_due(&self.pattern);
+        let outcome = connection.send_due(&self.message, &self.pattern);
         self.total.bytes_sent += connection.sent - sent;
         if let Err(errno) = outcome {
             return self.end(number, Some(errno));
@@ -256,13 +264,18 @@ impl<'a> Generator<'a> {
 
     /// One send as long as the kernel may take. The socket stays watched for room, so the next turn continues.
     fn flood(&mut self, number: usize) {
-        match self.connections[number].send_once(&self.pattern, SLICE_BYTES_MAX) {
-            Ok(taken) => self.total.bytes_sent += taken as u64,
+        let connection = &mut self.connections[number];
+        let sent = connection.sent;
+        match connection.send_once(&self.message, &self.pattern, SLICE_BYTES_MAX) {
+            Ok(_) => self.total.bytes_sent += connection.sent - sent,
             Err(errno) => self.end(number, Some(errno)),
         }
     }
 
     fn receive(&mut self, number: usize) {
+        if self.message.is_request() {
+            return self.receive_answer(number);
+        }
         let received = self.connections[number].receive(&self.pattern, &mut self.area);
         match received {
             Ok(Received::Bytes { len, corrupt }) => {
@@ -277,29 +290,80 @@ impl<'a> Generator<'a> {
         }
     }
 
+    fn receive_answer(&mut self, number: usize) {
+        let connection = &mut self.connections[number];
+        let Some(fd) = connection.open_fd() else {
+            return;
+        };
+        let len = match socket::recv_bytes(fd, &mut self.area) {
+            Ok(len) => len,
+            Err(Errno::AGAIN) => return,
+            Err(errno) => return self.end(number, Some(errno)),
+        };
+        if len == 0 {
+            if self.answers.end(number) {
+                self.count_answer(number);
+            }
+            return self.end(number, None);
+        }
+        let bytes = &self.area[..len];
+        let heard = self
+            .answers
+            .hear(number, connection, &self.message, &self.pattern, bytes);
+        self.total.bytes += heard.body_bytes;
+        if let Some((count, offset)) = heard.corrupt {
+            self.note_corruption(number, count, offset);
+        }
+        match heard.outcome {
+            Ok(true) => self.count_answer(number),
+            Ok(false) => {}
+            Err(fault) => {
+                self.answers.note_fault(fault);
+                self.forget(number);
+            }
+        }
+    }
+
+    /// A request is answered.
+    fn count_answer(&mut self, number: usize) {
+        let size = self.message.bytes();
+        let first = self.connections[number].received / size;
+        self.connections[number].received += size;
+        self.count_messages(number, first..first + 1);
+        let connection = &self.connections[number];
+        // What was due while it waited, or is left of a request that was answered before its end.
+        if connection.sent < connection.due && !connection.is_blocked {
+            self.send(number);
+        }
+    }
+
     /// Counts received bytes, and the messages that they complete.
     fn count(&mut self, number: usize, len: u64) {
-        let size = self.plan.size as u64;
+        let size = self.message.bytes();
         let after = self.connections[number].received;
         let (first, end) = ((after - len) / size, after / size);
         self.total.bytes += len;
-        if first == end {
-            return;
+        if first < end {
+            self.count_messages(number, first..end);
         }
+    }
+
+    fn count_messages(&mut self, number: usize, messages: Range<u64>) {
         let now = self.now();
-        self.total.messages += end - first;
+        let count = messages.end - messages.start;
+        self.total.messages += count;
         if self.is_counting {
-            self.connections[number].answers += (end - first) as u32;
+            self.connections[number].answers += count as u32;
         }
         if self.plan.has_first_message() {
-            self.record(number, first..end, now);
+            self.record(number, messages, now);
         }
         if self.pace == Pace::ClosedLoop && self.is_active(number) {
             self.send_next(number, now);
         }
     }
 
-    fn record(&mut self, number: usize, messages: std::ops::Range<u64>, now: u64) {
+    fn record(&mut self, number: usize, messages: Range<u64>, now: u64) {
         for message in messages {
             let latency = now.saturating_sub(self.origin_of(number, message));
             if message == 0 {
@@ -319,18 +383,30 @@ impl<'a> Generator<'a> {
 
     /// The server ended the connection, or it broke.
     pub(crate) fn end(&mut self, number: usize, error: Option<Errno>) {
-        let connection = &mut self.connections[number];
-        if let Link::Open(fd) = std::mem::replace(&mut connection.link, Link::Ended) {
-            // Before the close; see `floodway_sys::epoll`. The entry exists, so there is nothing to report.
-            let _ = self.epoll.delete(fd.as_fd());
-            self.open -= 1;
+        if self.forget(number) {
             match error {
                 Some(errno) => *self.broken.entry(errno).or_default() += 1,
                 None => self.closed_by_server += 1,
             }
         }
+    }
+
+    /// Closes a connection, unless that has happened; returns whether it was open.
+    fn forget(&mut self, number: usize) -> bool {
+        let connection = &mut self.connections[number];
+        let was_open = match std::mem::replace(&mut connection.link, Link::Ended) {
+            Link::Open(fd) => {
+                // Before the close; see `floodway_sys::epoll`. The entry exists, so there is nothing to report.
+                let _ = self.epoll.delete(fd.as_fd());
+                self.open -= 1;
+                self.answers.forget(number);
+                true
+            }
+            Link::Unopened | Link::Connecting(_) | Link::Ended => false,
+        };
         let now = self.now();
         self.leave_wave(number, now);
+        was_open
     }
 
     /// Whether messages are due that have not been sent, or not been answered on connections still open.

@@ -1,4 +1,4 @@
-//! Floodway's load generator: drives an echo server and reports what it cost.
+//! Floodway's load generator: drives an echo server, or an HTTP server, and reports what it cost.
 //!
 //! *For readers who come from Python:* this crate is what `floodway load`, `floodway demo` and the benchmarks run, and
 //! [`run`] is the whole of it: a [`Plan`] goes in, a [`Report`] comes out, `floodway.cli.load` prints it. Nothing here
@@ -6,12 +6,13 @@
 //!
 //! How to read it: [`plan`](Plan) says what to do; `run` goes through the phases; `connecting` opens the connections
 //! in waves; `generator` is the event loop; `connection` sends and checks one stream; `schedule` says when a message is
-//! due; `pattern` says which bytes; `fairness`, `latency`, `server` and `usage` turn what happened into figures.
+//! due; `message` and `pattern` say which bytes; `answer` and `answers` find the end of HTTP answers; `fairness`, `latency`, `server` and `usage` turn what happened into figures.
 //!
 //! What a figure can be trusted for:
 //!
 //! * **Contents.** Every connection sends a pseudo-random stream of its own, a function of its number and the offset.
 //!   Every byte that comes back is compared with what that connection sent at that offset.
+//!   Over HTTP that holds where an echo is expected; elsewhere every answer has to be a 200 of one length.
 //! * **Latency at a fixed rate** counts from the moment the schedule intended the message to be sent, whatever the
 //!   server did to the messages before it; messages that are never answered count with the time they have waited.
 //!   Without a rate (closed loop) a slow server is asked less: such figures compare servers, they promise nothing.
@@ -22,16 +23,20 @@
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
+mod answer;
+mod answers;
 mod connecting;
 mod connection;
 mod error;
 mod fairness;
 mod generator;
 mod latency;
+mod message;
 mod pattern;
 mod plan;
 mod progress;
 mod report;
+mod request;
 mod run;
 mod schedule;
 mod server;
@@ -45,5 +50,6 @@ pub use crate::latency::Latency;
 pub use crate::plan::{Mode, Plan};
 pub use crate::progress::{Phase, Progress};
 pub use crate::report::{Corruption, Report, ServerUsage};
+pub use crate::request::{Method, Request};
 pub use crate::run::run;
 pub use crate::usage::Memory;

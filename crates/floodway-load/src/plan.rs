@@ -7,6 +7,7 @@ use floodway_sys::{SocketAddress, limits};
 
 use crate::connecting::SOURCES_MAX;
 use crate::error::LoadError;
+use crate::request::Request;
 
 /// The longest message. Longer ones say nothing new: they are streams.
 const SIZE_BYTES_MAX: usize = 256 << 20;
@@ -35,6 +36,8 @@ pub struct Plan {
     pub addresses: Vec<SocketAddress>,
     /// How many connections.
     pub connections: usize,
+    /// The HTTP request that is a message, not in flood mode; None: messages are bytes that have to come back.
+    pub request: Option<Request>,
     /// What they do.
     pub mode: Mode,
     /// Messages per second over all connections, in echo mode; None is the closed loop: one in flight per connection.
@@ -42,7 +45,7 @@ pub struct Plan {
     /// How many connections take part in the load, in echo mode; the others exchange their first message and are held.
     /// None is all of them.
     pub active: Option<usize>,
-    /// Bytes of one message. Zero, in idle mode only, exchanges nothing.
+    /// Bytes of one message, over HTTP of a request's body. Zero, in idle mode only, exchanges nothing.
     pub size: usize,
     /// How long to measure, without connecting and warming up.
     pub seconds: f64,
@@ -68,6 +71,7 @@ impl Plan {
         Self {
             addresses: vec![address],
             connections: 1,
+            request: None,
             mode: Mode::Echo,
             rate: None,
             active: None,
@@ -84,13 +88,21 @@ impl Plan {
 
     /// Whether each connection sends a message, and waits for it to come back, while connecting.
     pub(crate) fn has_first_message(&self) -> bool {
-        self.size > 0 && self.mode != Mode::Flood
+        self.mode != Mode::Flood && (self.size > 0 || self.request.is_some())
     }
 
     /// Refuses what cannot be run. Raises the soft limit on descriptors.
     pub(crate) fn check(&self) -> Result<(), LoadError> {
         self.check_addresses()?;
         self.check_ranges()?;
+        if let Some(request) = &self.request {
+            request.check()?;
+            if self.mode == Mode::Flood {
+                return Err(LoadError::Request(
+                    "a flood is of bytes, not of requests: write tcp://",
+                ));
+            }
+        }
         // A refusal to raise the limit leaves the old one, which is what counts below.
         let _ = limits::raise_nofile();
         let possible = possible_connections();

@@ -31,9 +31,10 @@ pub struct Report {
     pub messages: u64,
     /// Messages that came back, per second.
     pub messages_per_second: f64,
-    /// Bytes that came back.
+    /// Bytes that came back; over HTTP those of the bodies.
     pub bytes: u64,
-    /// Bytes that came back over the whole run, first messages included; all were compared with what was sent.
+    /// Bytes that came back over the whole run, first messages included, that were compared with what was sent: all,
+    /// but over HTTP none unless an echo is expected.
     pub bytes_checked: u64,
     /// Bytes sent.
     pub bytes_sent: u64,
@@ -52,6 +53,14 @@ pub struct Report {
     pub lateness: Option<Latency>,
     /// How the answers spread over the connections.
     pub fairness: Fairness,
+    /// Statuses of HTTP answers other than 200 with their counts, over the whole run.
+    pub other_statuses: Vec<(u16, u64)>,
+    /// HTTP answers over the whole run whose body was not as long as that of the first one, or as what was sent.
+    pub wrong_lengths: u64,
+    /// Connections that were ended because what came was no HTTP answer.
+    pub malformed: u64,
+    /// What is wrong with the HTTP answers, a part of a sentence each.
+    pub complaints: Vec<String>,
     /// Bytes that came back and were not what the connection had sent at that offset, over the whole run.
     pub corrupt_bytes: u64,
     /// The first of them.

@@ -263,7 +263,7 @@ impl Run<'_> {
         if !generator.plan.has_first_message() {
             return 0;
         }
-        let (now, size) = (generator.now(), generator.plan.size as u64);
+        let (now, size) = (generator.now(), generator.message.bytes());
         let mut unanswered = 0;
         for number in 0..generator.connections.len() {
             let connection = &generator.connections[number];
@@ -332,7 +332,10 @@ impl Run<'_> {
             messages,
             messages_per_second: rate(messages, seconds),
             bytes: end.tally.bytes - begin.tally.bytes,
-            bytes_checked: generator.total.bytes,
+            bytes_checked: match &generator.plan.request {
+                Some(request) if !request.expects_echo => 0,
+                Some(_) | None => generator.total.bytes,
+            },
             bytes_sent: end.tally.bytes_sent - begin.tally.bytes_sent,
             latency: generator.latencies.summary(),
             latency_counts: generator.latencies.counts(),
@@ -344,6 +347,15 @@ impl Run<'_> {
                 generator.plan.has_first_message(),
                 stopped,
             ),
+            other_statuses: generator
+                .answers
+                .other_statuses
+                .iter()
+                .map(|(&status, &count)| (status, count))
+                .collect(),
+            wrong_lengths: generator.answers.wrong_lengths,
+            malformed: generator.answers.malformed(),
+            complaints: generator.answers.complaints(),
             corrupt_bytes: generator.corrupt_bytes,
             first_corruption: generator.first_corruption,
             server,
@@ -354,7 +366,7 @@ impl Run<'_> {
     }
 
     fn services(&self) -> Vec<Service> {
-        let size = self.generator.plan.size.max(1) as u64;
+        let size = self.generator.message.bytes();
         let active = self.generator.active().iter();
         active
             .map(|&number| {

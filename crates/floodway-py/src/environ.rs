@@ -4,6 +4,7 @@
 //! A dict is copied that has every key already, in a table of the right size, and then what differs is set. Names of headers
 //! become keys once: a small table remembers them.
 
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use floodway_app::http1::{Head, Version};
@@ -28,6 +29,8 @@ pub(crate) struct EnvironBuilder {
 #[derive(Default)]
 struct Memory {
     names: Names,
+    /// The last client, in both forms: many requests come from the same one, such as a proxy.
+    client: Option<(IpAddr, Py<PyString>)>,
     /// The template of each listener, by the place of its route.
     templates: Vec<(usize, Py<PyDict>)>,
 }
@@ -69,7 +72,10 @@ impl EnvironBuilder {
         if head.version() == Version::Http10 {
             environ.set_item(intern!(py, "SERVER_PROTOCOL"), intern!(py, "HTTP/1.0"))?;
         }
-        set_address(&environ, "REMOTE", &request.peer_address(py))?;
+        if let Some((host, port)) = host_and_port(&request.peer_address(py)) {
+            environ.set_item(intern!(py, "REMOTE_ADDR"), memory.client(py, host))?;
+            environ.set_item(intern!(py, "REMOTE_PORT"), decimal(py, port))?;
+        }
         if let Some(secure) = request.told_secure() {
             let scheme = if secure {
                 intern!(py, "https")
@@ -105,8 +111,9 @@ impl EnvironBuilder {
             index
         } else {
             let template = self.template.bind(py).copy()?;
-            if let Some(local) = route.local.get() {
-                set_address(&template, "SERVER", local)?;
+            if let Some((host, port)) = route.local.get().and_then(host_and_port) {
+                template.set_item("SERVER_NAME", host.to_string())?;
+                template.set_item("SERVER_PORT", decimal(py, port))?;
             }
             if route.sessions.is_some() {
                 template.set_item("wsgi.url_scheme", "https")?;
@@ -143,21 +150,40 @@ impl EnvironBuilder {
     }
 }
 
-/// Sets `…_ADDR` or `…_NAME`, and `…_PORT`.
-fn set_address(environ: &Bound<'_, PyDict>, whose: &str, address: &SocketAddress) -> PyResult<()> {
-    let py = environ.py();
-    let (host, port) = match address {
-        SocketAddress::V4(v4) => (v4.ip().to_string(), v4.port()),
-        SocketAddress::V6(v6) => (v6.ip().to_string(), v6.port()),
-        SocketAddress::Unix(_) => return Ok(()),
-    };
-    let (host_key, port_key) = if whose == "REMOTE" {
-        (intern!(py, "REMOTE_ADDR"), intern!(py, "REMOTE_PORT"))
-    } else {
-        (intern!(py, "SERVER_NAME"), intern!(py, "SERVER_PORT"))
-    };
-    environ.set_item(host_key, host)?;
-    environ.set_item(port_key, port.to_string())
+impl Memory {
+    fn client<'py>(&mut self, py: Python<'py>, host: IpAddr) -> &Bound<'py, PyString> {
+        let (known, text) = self
+            .client
+            .get_or_insert_with(|| (host, PyString::new(py, &host.to_string()).unbind()));
+        if *known != host {
+            *known = host;
+            *text = PyString::new(py, &host.to_string()).unbind();
+        }
+        text.bind(py)
+    }
+}
+
+/// None for a Unix socket, which has neither.
+fn host_and_port(address: &SocketAddress) -> Option<(IpAddr, u16)> {
+    match address {
+        SocketAddress::V4(v4) => Some((IpAddr::V4(*v4.ip()), v4.port())),
+        SocketAddress::V6(v6) => Some((IpAddr::V6(*v6.ip()), v6.port())),
+        SocketAddress::Unix(_) => None,
+    }
+}
+
+/// A port as text.
+fn decimal(py: Python<'_>, mut port: u16) -> Bound<'_, PyString> {
+    let mut digits = [0; 5];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (port % 10) as u8;
+        port /= 10;
+        if port == 0 {
+            return latin1(py, &digits[at..]);
+        }
+    }
 }
 
 fn set_headers(environ: &Bound<'_, PyDict>, names: &mut Names, head: &Head) -> PyResult<()> {
@@ -192,7 +218,10 @@ fn is_chunked(head: &Head) -> bool {
 }
 
 /// The keys of headers that came lately, by name: a table in which a name has one place, and the last one keeps it.
-struct Names([Option<(Box<[u8]>, Py<PyString>)>; Self::PLACES]);
+struct Names([Option<Name>; Self::PLACES]);
+
+/// The name of a header in lower case, and its key.
+type Name = (Box<[u8]>, Py<PyString>);
 
 impl Default for Names {
     fn default() -> Self {

@@ -1,22 +1,23 @@
 //! `load`: the native load generator, with its plan and report in Python's terms.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use floodway_load::{Latency, LoadError, Mode, Phase, Plan, Progress, Report};
+use floodway_load::{Latency, LoadError, Method, Mode, Phase, Plan, Progress, Report, Request};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::{address, gate};
 
-/// Put load on an echo server on this machine and return a `LoadReport`. Blocks, detached from the interpreter;
+/// Put load on an echo server, or with a `target` on an HTTP server, on this machine and return a `LoadReport`. Blocks, detached from the interpreter;
 /// `progress(phase, connections open, messages per second)` is called several times a second, and a signal ends it.
 ///
 /// Raises ValueError for a plan that cannot be run, OSError for what the system refuses.
 #[pyfunction]
 #[pyo3(signature = (address, *, connections, mode, rate, size, seconds, pid, progress = None, active = None,
-    connect_rate = None, first_source = None))]
+    connect_rate = None, first_source = None, target = None, host = "", method = "GET", expect_echo = false))]
 #[allow(
     clippy::too_many_arguments,
     reason = "one for each flag of `floodway load`"
@@ -34,6 +35,10 @@ pub(crate) fn load(
     active: Option<usize>,
     connect_rate: Option<f64>,
     first_source: Option<IpAddr>,
+    target: Option<String>,
+    host: &str,
+    method: &str,
+    expect_echo: bool,
 ) -> PyResult<Py<PyAny>> {
     let mode = match mode {
         "echo" => Mode::Echo,
@@ -45,8 +50,18 @@ pub(crate) fn load(
             )));
         }
     };
+    let request = match target {
+        None => None,
+        Some(target) => Some(Request {
+            method: method_of(method)?,
+            target,
+            host: host.to_owned(),
+            expects_echo: expect_echo,
+        }),
+    };
     let plan = Plan {
         connections,
+        request,
         mode,
         rate,
         size,
@@ -99,6 +114,16 @@ pub(crate) fn load(
     }
 }
 
+fn method_of(name: &str) -> PyResult<Method> {
+    match name {
+        "GET" => Ok(Method::Get),
+        "POST" => Ok(Method::Post),
+        other => Err(PyValueError::new_err(format!(
+            "method is {other:?}; write \"GET\" or \"POST\""
+        ))),
+    }
+}
+
 fn phase_name(phase: Phase) -> &'static str {
     match phase {
         Phase::Connecting => "connecting",
@@ -116,9 +141,12 @@ fn to_python(py: Python<'_>, report: &Report) -> PyResult<Py<PyAny>> {
     let latency = report.latency.as_ref();
     let of = |pick: fn(&Latency) -> f64| latency.map(pick);
     let server = report.server.as_ref();
+    let mut verdict = report.complaints.clone();
+    verdict.push(report.fairness.reason.clone());
     fields.set_item("connected", report.connected)?;
     fields.set_item("failed", sum(&report.failed) + report.not_attempted)?;
-    fields.set_item("broken", report.closed_by_server + sum(&report.broken))?;
+    let ended = report.closed_by_server + sum(&report.broken);
+    fields.set_item("broken", ended as u64 + report.malformed)?;
     let answered = report.connect_latency.map_or(0, |latency| latency.count);
     fields.set_item("answered", answered)?;
     fields.set_item("connects_per_second", report.connects_per_second)?;
@@ -138,7 +166,11 @@ fn to_python(py: Python<'_>, report: &Report) -> PyResult<Py<PyAny>> {
     fields.set_item("per_connection_mean", report.fairness.mean)?;
     fields.set_item("per_connection_max", report.fairness.max)?;
     fields.set_item("fair", report.fairness.fair)?;
-    fields.set_item("verdict", &report.fairness.reason)?;
+    fields.set_item("verdict", verdict.join("; "))?;
+    let statuses: BTreeMap<_, _> = report.other_statuses.iter().copied().collect();
+    fields.set_item("other_statuses", statuses)?;
+    fields.set_item("wrong_lengths", report.wrong_lengths)?;
+    fields.set_item("malformed", report.malformed)?;
     fields.set_item("latency_counts", &report.latency_counts)?;
     fields.set_item("bytes_checked", report.bytes_checked)?;
     fields.set_item("corrupt_bytes", report.corrupt_bytes)?;

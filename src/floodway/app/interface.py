@@ -6,7 +6,6 @@ from typing import Any, Final, cast, get_args
 
 from floodway.app.application import failed, import_application
 from floodway.app.function import FunctionHandler
-from floodway.app.wsgi.handler import wsgi_handler
 from floodway.config import ApplicationOptions, Interface
 from floodway.conn.route import HandlerLike
 from floodway.errors import ApplicationError
@@ -48,6 +47,8 @@ def handler_of(
 
         return ASGIHandler(cast("Callable[..., Any]", application), options)
     if interface == "wsgi":
+        from floodway.app.wsgi.handler import wsgi_handler  # the same for wsgiref
+
         return wsgi_handler(application, options, threads)
     return FunctionHandler(cast("Callable[[Any], object]", application), options)
 

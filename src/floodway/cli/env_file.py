@@ -3,8 +3,8 @@
 import click
 
 
-def load_env_file(path: str | None) -> None:
-    """Load a file of NAME=value lines."""
+def load_env_file(_ctx: click.Context, _param: click.Parameter, path: str | None) -> None:
+    """Load a file of NAME=value lines: the callback of a flag."""
     if path is None:
         return
     try:

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from ipaddress import IPv4Address
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 import click
 
@@ -20,6 +21,7 @@ __all__ = ["lines", "load", "milliseconds", "run", "socket_address"]
 
 
 KNOCK_SECONDS: Final = 5.0
+HTTP_PORT: Final = 80
 CUED: Final = frozenset({"connecting", "warming up", "closing"})
 """The phases before which everything waits without anything being measured."""
 
@@ -51,7 +53,12 @@ class Source(Parameter):
               help="Messages a second, all connections together; closed: the next as soon as one is back.")  # fmt: skip
 @click.option("--active", type=click.IntRange(1),
               help="How many take part in the load; the others echo once and are held. [default: all]")  # fmt: skip
-@click.option("--size", type=click.IntRange(1), default=64, show_default=True, help="Bytes of a message.")
+@click.option("--size", type=click.IntRange(1), default=64, show_default=True,
+              help="Bytes of a message; over HTTP, of the body of a POST.")  # fmt: skip
+@click.option("--method", type=click.Choice(["GET", "POST"]), default="GET", show_default=True,
+              help="Over HTTP, how to ask.")  # fmt: skip
+@click.option("--expect-echo", is_flag=True,
+              help="Over HTTP, each body has to be the one that was posted. [default: all of one length]")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True)
 @click.option("--connect-rate", type=click.FloatRange(0, min_open=True),
               help="Connections opened a second. [default: as fast as they are answered]")  # fmt: skip
@@ -67,6 +74,8 @@ def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
     mode: Literal["echo", "idle", "flood"],
     rate: float | Literal["closed"],
     size: int,
+    method: Literal["GET", "POST"],
+    expect_echo: bool,
     seconds: float,
     active: int | None,
     connect_rate: float | None,
@@ -75,13 +84,20 @@ def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
     pid: int | None,
     as_json: bool,
 ) -> None:
-    """Put load on the echo server at ADDRESS and measure it."""
+    """Put load on the server at ADDRESS and measure it.
+
+    At tcp://host:port or unix:///path an echo server, which sends every byte back. At http://host:port/path an HTTP/1.1
+    server: a message is a request there, the next one follows its answer, and each has to be answered with status 200.
+    """
     platform.raise_descriptor_limit()
     try:
-        target = socket_address(address)
-        _knock(target)
+        asked = _asked(address)
+        if asked is None and (method != "GET" or expect_echo):
+            raise ValueError(f"--method and --expect-echo are for http:// addresses, not for {address}")
+        server = socket_address(address if asked is None else asked.address)
+        _knock(server)
         report = run(
-            target,
+            server,
             connections=connections,
             mode=mode,
             rate=None if rate == "closed" else rate,
@@ -92,6 +108,10 @@ def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
             active=active,
             connect_rate=connect_rate,
             first_source=source,
+            target=asked.target if asked else None,
+            host=asked.host if asked else "",
+            method=method,
+            expect_echo=expect_echo,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
@@ -100,8 +120,34 @@ def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     print(json.dumps(asdict(report)) if as_json else "\n".join(lines(report)))
-    if report.connected == 0 or report.corrupt_bytes:
+    if report.connected == 0 or report.corrupt_bytes or _has_wrong_answers(report):
         sys.exit(1)
+
+
+class Asked(NamedTuple):
+    """What an http:// address stands for."""
+
+    address: str
+    """The server's, as tcp://host:port."""
+    host: str
+    """The value of the Host field."""
+    target: str
+
+
+def _asked(address: str) -> Asked | None:
+    """The parts of an http:// address; None for another one."""
+    if not address.startswith("http://"):
+        return None
+    url = urlsplit(address)
+    if not url.hostname or url.username is not None or url.fragment:
+        raise ValueError(f"{address} cannot be asked for; write http://host:port/path?query")
+    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    return Asked(f"tcp://{host}:{url.port or HTTP_PORT}", url.netloc, target)
+
+
+def _has_wrong_answers(report: LoadReport) -> bool:
+    return bool(report.other_statuses or report.wrong_lengths or report.malformed)
 
 
 def socket_address(text: str) -> IpAddress | str:
@@ -111,7 +157,7 @@ def socket_address(text: str) -> IpAddress | str:
         return address.resolve()[0]
     if isinstance(address, UnixAddress):
         return address.socket_address
-    raise ValueError(f"{text} cannot be connected to; write tcp://host:port or unix:///path")
+    raise ValueError(f"{text} cannot be connected to; write tcp://host:port, unix:///path or http://host:port/path")
 
 
 def _knock(target: IpAddress | str) -> None:
@@ -150,6 +196,8 @@ def lines(report: LoadReport) -> list[str]:
         text.append(f"memory       server {grown / 2**20:.1f} MiB for the connections, {each:.0f} bytes each")
     if report.corrupt_bytes:
         text.append(f"CORRUPT      {report.corrupt_bytes:,} bytes came back other than they were sent")
+    if _has_wrong_answers(report):
+        text.append("WRONG        answers: the verdict begins with what is wrong with them")
     return [*text, f"verdict      {report.verdict}"]
 
 

@@ -33,7 +33,7 @@ BALANCERS: Final[dict[str, type[floodway.Balancer]]] = {
 @click.argument("application", metavar="MODULE:ATTRIBUTE")
 @click.argument("addresses", metavar="[ADDRESS]...", nargs=-1)
 @click.option("--env-file", type=click.Path(exists=True, dir_okay=False), is_eager=True, expose_value=False,
-              callback=lambda _ctx, _param, value: load_env_file(value),
+              callback=load_env_file,
               help="Variables for the application and for these flags; needs the package python-dotenv.")  # fmt: skip
 @click.option("--app-dir", default=".", show_default=True, help="Directory to import from, first on the path.")
 @click.option("--balancer", type=click.Choice(list(BALANCERS)),

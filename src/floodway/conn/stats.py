@@ -102,7 +102,7 @@ class LoadReport:
     answered: int
     """Connections whose first message came back; in flood mode, where there is none, those that were opened."""
     broken: int
-    """Connections that the server or the network ended before the run did."""
+    """Connections that the server or the network ended before the run did, and those of `malformed`."""
     connects_per_second: float
     messages: int
     messages_per_second: float
@@ -124,8 +124,15 @@ class LoadReport:
     fair: bool | None
     """Whether every connection had between half and twice the mean of messages."""
     verdict: str
+    """Why, after what is wrong with the HTTP answers if anything is."""
+    other_statuses: dict[int, int]
+    """How many HTTP answers had which status other than 200, over the whole run."""
+    wrong_lengths: int
+    """HTTP answers whose body was not as long as that of the first, or as the request's if an echo is expected."""
+    malformed: int
+    """Connections that were ended because what came was no HTTP answer."""
     bytes_checked: int
-    """Bytes that came back over the whole run, each of which was compared with what was sent."""
+    """Bytes that came back over the whole run and were compared with what was sent: over HTTP with --expect-echo."""
     corrupt_bytes: int
     """Bytes that came back other than they were sent."""
     server_cpu_seconds: float | None

@@ -7,9 +7,11 @@ def test_greeting(floodway_serve):
 
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
+from typing import Unpack
 
 import pytest
 
+from floodway.config import ServeOptions
 from floodway.testing.server import Server, serving
 
 
@@ -17,4 +19,8 @@ from floodway.testing.server import Server, serving
 def floodway_serve() -> Generator[Callable[..., Server]]:
     """Serve applications until the end of the test: a call of it takes what `floodway.testing.serving` takes."""
     with ExitStack() as servers:
-        yield lambda application, **options: servers.enter_context(serving(application, **options))
+
+        def serve(application: object, **options: Unpack[ServeOptions]) -> Server:
+            return servers.enter_context(serving(application, **options))
+
+        yield serve

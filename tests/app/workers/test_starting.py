@@ -114,7 +114,10 @@ def test_sockets_from_systemd_are_shared_by_the_workers(tmp_path: Path) -> None:
     ("code", "line"),
     [
         ("1 / 0", "Error: application:app could not be imported: ZeroDivisionError: division by zero"),
-        ("app = 3", "Error: application:app is 3, which is no handler; derive its class from floodway.Handler"),
+        (
+            "app = 3",
+            "Error: application:app is 3, which is no application: neither a floodway.Handler nor something that is called",  # noqa: E501
+        ),
         (
             APPLICATION.replace("self.engine = engine", "raise LookupError('no database')"),
             "Error: application:app could not be started: LookupError: no database",

@@ -23,6 +23,7 @@ from floodway.config import ApplicationOptions
 from floodway.conn.connection import Connection
 from floodway.conn.engine import Engine
 from floodway.conn.loop_reactor import CLEAN_UP_SECONDS
+from floodway.conn.route import FramingLike
 from floodway.errors import ConnectionClosed
 from floodway.log import Throttle
 
@@ -41,7 +42,7 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
 
     def __init__(self, application: Application, options: ApplicationOptions) -> None:
         self._front = Front(options)
-        self.framing = Http1(whole_bodies=False, server=options.server_header, intake=self._front.intake)
+        self.framing: FramingLike = Http1(whole_bodies=False, server=options.server_header, intake=self._front.intake)
         self._root_path = options.root_path
         self._application = application
         self._server: tuple[str, int | None] | None = None

@@ -19,8 +19,8 @@ class Answer:
     __slots__ = ("_close", "_pieces", "request")
 
     def __init__(self, request: Request) -> None:
-        self.request = request
-        self._pieces: Iterator[bytes] = iter(())
+        self.request: Request = request
+        self._pieces: Iterator[bytes] | None = None
         self._close: Callable[[], object] | None = None
 
     def start_response(
@@ -49,8 +49,9 @@ class Answer:
 
     def send(self, result: Iterable[bytes]) -> bool:
         """Send what the application has returned, until the client is behind. Returns whether that was all."""
-        if type(result) is list or type(result) is tuple:
-            self.request._complete(result[0] if len(result) == 1 else b"".join(result))  # noqa: SLF001 - made for this
+        kind = type(result)
+        if kind is list or kind is tuple:
+            self.request._complete(b"".join(result))  # noqa: SLF001 - made for this module; one piece is not copied
             return True
         self._close = getattr(result, "close", None)
         self._pieces = iter(result)
@@ -59,7 +60,7 @@ class Answer:
     def go_on(self) -> bool:
         """Send more of it. Returns whether that was all."""
         put = self.request._put  # noqa: SLF001 - made for this module
-        for piece in self._pieces:
+        for piece in self._pieces or ():
             if piece and not put(piece):
                 return False
         self.request._complete(b"")  # noqa: SLF001 - made for this module

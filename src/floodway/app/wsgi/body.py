@@ -1,11 +1,12 @@
 """`wsgi.input` of a request whose body streams."""
 
 from io import BufferedReader, BytesIO, RawIOBase
-from typing import BinaryIO, Final, cast
-
-from typing_extensions import Buffer
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from floodway.app.message import Request
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 BUFFER_BYTES: Final = 64 * 1024
 
@@ -29,7 +30,7 @@ class _Body(RawIOBase):
         """Yes."""
         return True
 
-    def readinto(self, buffer: Buffer, /) -> int:
+    def readinto(self, buffer: "Buffer", /) -> int:
         """Wait for bytes, and return how many there were; 0: the end. ConnectionClosed if the client leaves before."""
         if not self._piece and self._more:
             piece, self._more = self._request._receive()  # noqa: SLF001 - made for this module

@@ -48,8 +48,10 @@ class Caller:
 
     def _apologise(self, request: Request, error: Exception) -> None:
         """Answer with 500; where an answer has begun, only the end of the connection says that it failed."""
-        if isinstance(error, ConnectionClosed) or request.connection.is_closed:
-            request.connection.abort()  # the client has left, and an application may well raise then
+        if request.connection.is_closed:
+            return  # the client has left or was refused, and an application may well raise then
+        if isinstance(error, ConnectionClosed):
+            request.connection.abort()  # it has left within its body
             return
         self._log(request, error)
         if request._started:  # noqa: SLF001 - made for applications' handlers

@@ -17,7 +17,7 @@ from floodway.app.wsgi.threaded import ThreadedHandler
 from floodway.config import ApplicationOptions
 from floodway.conn.connection import Connection
 from floodway.conn.engine import Engine
-from floodway.conn.route import HandlerLike
+from floodway.conn.route import FramingLike, HandlerLike
 
 
 def wsgi_handler(application: object, options: ApplicationOptions, threads: int | None) -> HandlerLike:
@@ -35,7 +35,7 @@ class InlineHandler(Handler[Request]):
 
     def __init__(self, application: Application, options: ApplicationOptions) -> None:
         self._front = Front(options)
-        self.framing = Http1(whole_bodies=True, server=options.server_header, intake=self._front.intake)
+        self.framing: FramingLike = Http1(whole_bodies=True, server=options.server_header, intake=self._front.intake)
         self._root_path = options.root_path
         self._caller = Caller(application)
 
@@ -50,11 +50,11 @@ class InlineHandler(Handler[Request]):
         """Write what is to be logged."""
         self._front.stop()
 
-    def on_data(self, conn: Connection, request: Request) -> None:
+    def on_data(self, conn: Connection, data: Request) -> None:
         """Answer a request."""
-        environ = self._environ(request)
-        environ["wsgi.input"] = BytesIO(request.body)
-        answer = self._caller.call(request, environ)
+        environ = self._environ(data)
+        environ["wsgi.input"] = BytesIO(data.body)
+        answer = self._caller.call(data, environ)
         if answer is not None:
             conn.user_data = answer
 

@@ -21,6 +21,7 @@ from floodway.app.wsgi.environ import environ_builder
 from floodway.config import ApplicationOptions
 from floodway.conn.engine import Engine
 from floodway.conn.reactor import stack_of
+from floodway.conn.route import FramingLike
 from floodway.limits import MAX_WAITING_REQUESTS
 
 logger: Final = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class ThreadedHandler(Handler[Request]):
     ) -> None:
         self._queue = RequestQueue(max_waiting)
         self._front = Front(options)
-        self.framing = Http1(
+        self.framing: FramingLike = Http1(
             whole_bodies=False, server=options.server_header, queue=self._queue, intake=self._front.intake
         )
         self._root_path = options.root_path

@@ -1,0 +1,124 @@
+"""Every HTTP server that can be built here answers on connections that are kept, and is measured where it serves."""
+
+import http.client
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from harness import generator
+from harness.generator import Order
+from harness.holder import Holder, HolderError
+from harness.machine import divide_cores
+from harness.process import cpu_seconds
+from harness.scenario import Load
+from harness.servers import Server, ServerError, UnavailableError, prepare, read_peers, running
+
+ALL_CORES = divide_cores(share=True).server
+PEERS = read_peers()
+HTTP = [name for name, peer in PEERS.items() if peer.protocol == "http"]
+BODIES = (b"Hello, world!", b'{"message":"Hello, world!"}')
+
+
+@pytest.fixture(params=HTTP)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    peer = PEERS[request.param]
+    try:
+        prepare(peer)
+    except UnavailableError as error:
+        pytest.skip(f"{peer.label}: {error}")
+    with running(peer, ALL_CORES) as server:
+        yield server
+
+
+@pytest.fixture
+def c_server() -> Iterator[Server]:
+    prepare(PEERS["c_http"])
+    with running(PEERS["c_http"], ALL_CORES) as server:
+        yield server
+
+
+def test_answers_on_a_connection_that_is_kept_and_is_measured_where_it_serves(server: Server) -> None:
+    client = http.client.HTTPConnection(server.host, server.port, timeout=20)
+    client.connect()
+    kept = client.sock
+    before = cpu_seconds(server.pid)
+    for _ in range(300):
+        client.request("GET", "/")
+        response = client.getresponse()
+        assert (response.status, response.read() in BODIES) == (200, True)
+        assert client.sock is kept
+    # No server answers within a microsecond: the process that does is in the tree that is measured.
+    assert cpu_seconds(server.pid) - before > 300e-6
+    client.close()
+
+
+def test_many_connections_are_answered_once_and_kept(server: Server) -> None:
+    with Holder(server) as holder:
+        holder.grow_to(200, exchange=0, path="/")
+        holder.grow_to(300, exchange=0, path="/")
+
+
+def test_the_generator_asks_it(server: Server) -> None:
+    load = Load(connections=20, path="/", seconds=0.3)
+    (report,), _ = generator.run(server, [Order(load, "echo")], ALL_CORES)
+    assert report.raw["messages"] > 0
+    assert [problem for problem in report.problems if not problem.startswith("unfair")] == []
+    assert (report.number("cpu_per_message") or 0) > 1e-6
+
+
+def test_the_holder_takes_nothing_but_an_answer() -> None:
+    echo = PEERS["c"]
+    prepare(echo)
+    with (
+        running(echo, ALL_CORES) as wrong,
+        Holder(wrong) as holder,
+        pytest.raises(HolderError, match="began with b'GET"),
+    ):
+        holder.grow_to(1, exchange=0, path="/")
+
+
+def test_requests_may_come_in_any_pieces_and_together(c_server: Server) -> None:
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection((c_server.host, c_server.port), timeout=20) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.sendall(request)
+        answer = client.recv(4096)
+        for cut in range(1, len(request)):
+            client.sendall(request[:cut])
+            time.sleep(0.001)  # so that the pieces arrive apart
+            client.sendall(request[cut:])
+            assert client.recv(4096) == answer
+        client.sendall(request * 3)
+        client.shutdown(socket.SHUT_WR)
+        received = bytearray()
+        while data := client.recv(4096):
+            received += data
+        assert bytes(received) == answer * 3
+
+
+def test_answers_in_full_to_a_client_that_reads_late(c_server: Server) -> None:
+    count = 100_000
+    with socket.create_connection((c_server.host, c_server.port), timeout=20) as client:
+        unsent = memoryview(b"GET /\r\n\r\n" * count)
+        received, length = 0, 0
+        while unsent:
+            client.settimeout(0)
+            try:
+                unsent = unsent[client.send(unsent) :]
+            except BlockingIOError:
+                client.settimeout(20)
+                data = client.recv(50_000)
+                length = length or data.index(b"Hello, world!") + 13
+                received += len(data)
+        client.settimeout(20)
+        while received < count * length:
+            received += len(client.recv(50_000))
+        assert received == count * length
+
+
+def test_one_that_does_not_answer_with_200_is_no_peer() -> None:
+    command = ("$python", "-m", "http.server", "--bind", "127.0.0.1", "--directory", "/nonexistent", "$port")
+    peer = PEERS["uvicorn"].__class__(name="x", label="x", command=command)
+    with pytest.raises(ServerError), running(peer, ALL_CORES):
+        pass
