@@ -372,7 +372,8 @@ impl AsgiExchange {
         Ok((future, waiting.into_any()))
     }
 
-    /// Returns whether there is room for more.
+    /// Returns whether there is room for more. After the last piece nothing waits: the next request may come first, and
+    /// what is said of the connection is then said to that one.
     fn send_body(&mut self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<bool> {
         let piece = get(message, pyo3::intern!(py, "body"))?;
         let more = match get(message, pyo3::intern!(py, "more_body"))? {
@@ -385,19 +386,25 @@ impl AsgiExchange {
             let roomy = request.send_piece(py, &piece, more)?;
             drop(request);
             if !more {
-                self.disconnect(py)?;
+                self.finish(py)?;
             }
-            return Ok(roomy);
+            return Ok(roomy || !more);
         };
         let headers = headers.bind(py);
         if more {
             request.start(py, status, headers, None)?;
             return request.send_piece(py, &piece, true);
         }
-        let roomy = request.respond(py, status, headers, &piece)?;
+        request.respond(py, status, headers, &piece)?;
         drop(request);
-        self.disconnect(py)?;
-        Ok(roomy)
+        self.finish(py)?;
+        Ok(true)
+    }
+
+    /// The answer is complete: nobody waits any more.
+    fn finish(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.on_writable(py)?;
+        self.disconnect(py)
     }
 
     /// Tells those who wait in `receive` that nothing follows.

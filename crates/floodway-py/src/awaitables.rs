@@ -40,11 +40,15 @@ impl Ready {
     }
 
     #[pyo3(signature = (error, *_rest))]
-    fn throw(&self, error: &Bound<'_, PyAny>, _rest: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
+    fn throw(
+        _slf: &Bound<'_, Self>,
+        error: &Bound<'_, PyAny>,
+        _rest: &Bound<'_, PyTuple>,
+    ) -> PyResult<Py<PyAny>> {
         Err(raised(error))
     }
 
-    fn close(&self) {}
+    fn close(_slf: &Bound<'_, Self>) {}
 }
 
 /// Waits for a future of asyncio's.

@@ -88,6 +88,7 @@ class LoopReactor(SubReactor):
                 loop.run_until_complete(self._entering)
             except BaseException as error:  # noqa: BLE001 - for who waits for it
                 if not self._gave_up:
+                    loop.run_until_complete(_clean_up())
                     return self._ready.put(error)
             else:
                 self._has_entered = True

@@ -12,9 +12,11 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import httpx
+import pytest
 
+from floodway.app.asgi import handler
 from floodway.base.address import TcpAddress
-from tests.helpers.asgi import Client, Receive, Scope, Send, Signal, answer, request, serving
+from tests.helpers.asgi import Client, Receive, Scope, Send, Signal, answer, read_body, request, serving
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
 
@@ -249,3 +251,20 @@ def test_many_requests_at_once_on_many_connections() -> None:
         address = engine.addresses[0]
         assert isinstance(address, TcpAddress)
         assert asyncio.run(ask_all(address.port)) == [f"/{n}" for n in range(300)]
+
+
+def test_without_eager_tasks_everything_is_as_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/broken":
+            raise LookupError
+        await answer(send, await read_body(receive))
+
+    monkeypatch.setattr(handler, "_EAGER", {})  # Python 3.11
+    with serving(application) as engine, Client(engine) as client:
+        client.send(b"".join(request(method="POST", body=b"%d" % number) for number in range(20)))
+        assert [client.read().body for _ in range(20)] == [b"%d" % number for number in range(20)]
+        assert client.get("/broken").status == 500
+        assert client.get(method="POST", body=b"x" * 500_000).body == b"x" * 500_000
+        client.send(request("/gone", method="POST", headers="Content-Length: 10\r\n"))
+        client.send(b"12345")
+    assert not engine.connections()

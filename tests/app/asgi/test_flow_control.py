@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from tests.helpers.asgi import Client, Receive, Scope, Send, Signal, request, serving
+from tests.helpers.asgi import Client, Receive, Scope, Send, Signal, answer, request, serving
 from tests.helpers.peers import reset
 from tests.helpers.waiting import wait_until
 
@@ -126,3 +126,21 @@ def test_a_thousand_small_pieces_do_not_wait_for_each_other() -> None:
 
     with serving(application) as engine, Client(engine) as client:
         assert client.get().body == b"".join(b"%03d" % number for number in range(1000))
+
+
+def test_the_last_piece_of_an_answer_keeps_no_application_waiting() -> None:
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/pieces":
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+            await send({"type": "http.response.body", "body": PIECE * 10})
+        else:
+            await answer(send, PIECE * 10)
+        done.append(scope["path"])
+
+    done: list[str] = []
+    paths = ["/whole", "/pieces"] * 20
+    with serving(application) as engine, Client(engine) as client:
+        for path in paths:
+            assert client.get(path).status == 200  # the next request comes as soon as the answer is there
+        wait_until(lambda: len(done) == len(paths))

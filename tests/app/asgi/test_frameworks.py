@@ -299,7 +299,8 @@ def test_litestar() -> None:
     def blocking() -> str:
         return "blocking"
 
-    with client_of(Litestar([item, stream, upload, blocking])) as client:
+    routes = [item, stream, upload, blocking]
+    with client_of(Litestar(routes, logging_config=None)) as client:  # it would change the process's
         assert client.get("/items/3").json() == {"number": 3}
         assert client.get("/stream").content == PIECE * 20
         assert client.post("/upload", content=PIECE * 100).json() == len(PIECE) * 100

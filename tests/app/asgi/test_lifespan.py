@@ -2,7 +2,11 @@
 
 import asyncio
 import logging
+import subprocess
+import sys
+import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,7 +74,7 @@ def test_a_connection_that_comes_during_startup_waits(driver: Any) -> None:
 
     journal = Slow()
     engine = floodway.Engine(ASGIHandler(journal, ApplicationOptions()), "tcp://127.0.0.1:0", driver=driver)
-    starting = floodway_thread(engine.start)
+    starting = thread_of(engine.start)
     begun.wait()
     with Client(engine) as client:
         client.send(request())
@@ -83,9 +87,7 @@ def test_a_connection_that_comes_during_startup_waits(driver: Any) -> None:
     engine.join()
 
 
-def floodway_thread(function: Any) -> Any:
-    import threading
-
+def thread_of(function: Any) -> threading.Thread:
     thread = threading.Thread(target=function)
     thread.start()
     return thread
@@ -280,7 +282,7 @@ def test_a_stop_during_startup_ends_it(
 
     journal = Slow()
     engine = floodway.Engine(ASGIHandler(journal, ApplicationOptions()), "tcp://127.0.0.1:0", grace=1)
-    starting = floodway_thread(engine.start)
+    starting = thread_of(engine.start)
     begun.wait()
     engine.stop()
     starting.join(10)
@@ -305,3 +307,29 @@ def test_a_shutdown_longer_than_the_grace_time_is_left(caplog: pytest.LogCapture
     assert time.monotonic() - begin < 5
     assert "the application has not ended" in caplog.text
     assert journal.log[-1] == "cut off"
+
+
+def test_an_interrupt_during_startup_is_raised_at_once_and_leaves_no_task(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(INTERRUPTED)
+    run = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=20, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "interrupted\n", "")
+
+
+INTERRUPTED = """
+import asyncio, os, signal
+import floodway
+from floodway.app.asgi.handler import ASGIHandler
+from floodway.config import ApplicationOptions
+
+async def application(scope, receive, send):
+    await receive()
+    asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.SIGINT)
+    await asyncio.sleep(60)
+
+try:
+    with floodway.Engine(ASGIHandler(application, ApplicationOptions()), "tcp://127.0.0.1:0"):
+        print("started")
+except KeyboardInterrupt:
+    print("interrupted")
+"""

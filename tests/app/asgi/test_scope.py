@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from floodway.base.address import TcpAddress
+from floodway.config import ApplicationOptions
 from tests.helpers.asgi import Client, Receive, Scope, Send, answer, request, serving, serving_with_lifespan
 
 KEYS = [
@@ -175,3 +176,9 @@ def test_what_an_application_writes_into_a_scope_is_gone_with_it() -> None:
         client.get()
         client.get()
     assert seen[0] == seen[1]
+
+
+def test_the_root_path_is_told_and_part_of_the_path() -> None:
+    options = ApplicationOptions(root_path="/shop")
+    scope, _ = scope_of(request("/items%20"), application_options=options)
+    assert (scope["root_path"], scope["path"], scope["raw_path"]) == ("/shop", "/shop/items ", b"/shop/items%20")

@@ -7,7 +7,7 @@ batch.
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
@@ -62,7 +62,7 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
         self._front.stop()
 
     @asynccontextmanager
-    async def lifespan(self) -> AsyncIterator[None]:
+    async def lifespan(self) -> AsyncGenerator[None]:
         """One run of the application, on the running loop. It ends when its requests have, or their time is over."""
         loop = asyncio.get_running_loop()
         async with Lifespan(self._application) as lifespan:
