@@ -356,6 +356,17 @@ impl<H: Host> Active<H> {
         self.reason = CloseReason::Finished;
     }
 
+    /// Gives back what can be had again, for a connection that keeps its active part: an encrypted one does so also while
+    /// nothing happens.
+    pub fn shrink(&mut self) {
+        if self.found.is_none() && self.input.len() == 0 && self.conversation_rests() {
+            self.conversation = None;
+        }
+        if self.output.is_empty() {
+            self.output.shrink();
+        }
+    }
+
     /// Whether the protocol, if there is one, has nothing to remember.
     pub fn conversation_rests(&self) -> bool {
         let state = self.conversation.as_ref().map(|it| &it.state);

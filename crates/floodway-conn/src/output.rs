@@ -114,6 +114,11 @@ impl<P: Payload> OutQueue<P> {
         self.len == 0
     }
 
+    /// Gives back memory that is not used.
+    pub(crate) fn shrink(&mut self) {
+        self.segments.shrink_to_fit();
+    }
+
     /// Appends a copy of `bytes`. Before the area is cleared, `leave_area` has to be called.
     pub(crate) fn copy(&mut self, bytes: &[u8], area: &mut OutArea, pool: &BlockPool) {
         if bytes.is_empty() {

@@ -86,11 +86,13 @@ impl<H: Host> Reactor<H> {
         }
         if active.pending.any() {
             self.make_ready(index);
-        } else if slot.state == State::Open
-            && !slot.marks.has(Marks::PEER_FINISHED | Marks::READY)
-            && active.is_idle()
+        } else if slot.state == State::Open && !slot.marks.has(Marks::PEER_FINISHED | Marks::READY)
         {
-            self.connections.rest(index);
+            if active.is_idle() {
+                self.connections.rest(index);
+            } else {
+                active.shrink();
+            }
         }
     }
 

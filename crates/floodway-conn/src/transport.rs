@@ -224,7 +224,7 @@ impl Transport {
                 for round in 1.. {
                     let encrypted = &mut scratch.encrypted;
                     encrypted.clear();
-                    encrypted.append(&mut secure.unsent);
+                    encrypted.append(&mut std::mem::take(&mut secure.unsent)); // its memory too
                     if secure.session.is_open()
                         && !output.is_empty()
                         && encrypted.len() < ENCRYPT_BYTES
@@ -437,6 +437,22 @@ mod tests {
         assert_eq!(it.send(99).taken, 2);
         assert_eq!(it.wire, b"!bc");
         assert!(it.transport.is_flushed());
+    }
+
+    #[test]
+    fn no_buffer_is_left_when_everything_was_sent() {
+        let mut it = Fixture::new();
+        it.receive(b"!").expect("a good handshake");
+        it.write(b"ab");
+        it.send(1);
+        it.send(99);
+        let Transport::Secure(secure) = &it.transport else {
+            unreachable!("it is made so");
+        };
+        assert_eq!(
+            (secure.unsent.capacity(), secure.waiting.capacity()),
+            (0, 0)
+        );
     }
 
     #[test]
