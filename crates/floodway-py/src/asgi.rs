@@ -2,13 +2,14 @@
 //!
 //! Here because it runs for every request; what is rare (errors, lifespan) is Python's (`floodway.app.asgi`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use floodway_app::http1::Version;
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
+use crate::awaitables::{Ready, Waiting};
 use crate::connection::Connection;
 use crate::request::Request;
 
@@ -55,7 +56,7 @@ impl AsgiContext {
             knows_server,
             create_future,
             names: HashMap::new(),
-            done: Py::new(py, Ready(None))?,
+            done: Py::new(py, Ready::new(None))?,
         })
     }
 }
@@ -85,6 +86,11 @@ impl AsgiContext {
         connection: &Bound<'py, Connection>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let scope = self.template.bind(py).copy()?;
+        for own in [pyo3::intern!(py, "asgi"), pyo3::intern!(py, "extensions")] {
+            if let Some(shared) = scope.get_item(own)? {
+                scope.set_item(own, shared.cast::<PyDict>()?.copy()?)?;
+            }
+        }
         let head = request.head();
         if head.version() != Version::Http11 {
             scope.set_item(pyo3::intern!(py, "http_version"), request.http_version(py))?;
@@ -140,28 +146,6 @@ fn endpoint<'py>(address: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
     }
 }
 
-/// An awaitable that does not wait: it has this value.
-#[pyclass(frozen, module = "floodway._core")]
-pub(crate) struct Ready(Option<Py<PyAny>>);
-
-#[pymethods]
-impl Ready {
-    fn __await__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __iter__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        match &self.0 {
-            None => Ok(None),
-            Some(value) => Err(PyStopIteration::new_err((value.clone_ref(py),))),
-        }
-    }
-}
-
 /// What becomes of the body of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Body {
@@ -186,10 +170,14 @@ pub(crate) struct AsgiExchange {
     /// Status and headers of an answer that has not been sent.
     head: Option<(u16, Py<PyAny>)>,
     /// Who waits in `receive`.
-    receivers: Vec<Py<PyAny>>,
+    receivers: VecDeque<Py<PyAny>>,
     /// Who waits in `send`.
-    sender: Option<Py<PyAny>>,
+    senders: Vec<Py<PyAny>>,
+    /// The client sends no more; it may read on.
     has_left: bool,
+    is_closed: bool,
+    /// The application was told so.
+    knows: bool,
 }
 
 #[pymethods]
@@ -202,9 +190,11 @@ impl AsgiExchange {
             body: Body::Fresh,
             arrived: None,
             head: None,
-            receivers: Vec::new(),
-            sender: None,
+            receivers: VecDeque::new(),
+            senders: Vec::new(),
             has_left: false,
+            is_closed: false,
+            knows: false,
         }
     }
 
@@ -212,6 +202,12 @@ impl AsgiExchange {
     #[getter]
     fn request(&self, py: Python<'_>) -> Py<Request> {
         self.request.clone_ref(py)
+    }
+
+    /// Whether the application was told, before its answer was complete, that the client has left.
+    #[getter]
+    fn knows(&self) -> bool {
+        self.knows
     }
 
     /// What the application is told about the request.
@@ -224,10 +220,10 @@ impl AsgiExchange {
 
     /// The next part of the body; after the last, wait until the client leaves or the answer is complete.
     fn receive(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let mut request = self.request.bind(py).borrow_mut();
         if self.body == Body::Fresh {
+            let request = self.request.bind(py).borrow();
             let body = request.body(py);
-            let more = request.more() && !self.has_left;
+            let more = request.more();
             self.body = if more { Body::Partial } else { Body::Read };
             if !more || !body.bind(py).as_bytes().is_empty() {
                 return ready(py, part(py, body.into_bound(py), more)?);
@@ -236,16 +232,14 @@ impl AsgiExchange {
         if let Some(part) = self.arrived.take() {
             return ready(py, part.into_bound(py));
         }
-        if self.has_left || request.is_finished() {
+        let is_finished = self.request.bind(py).borrow().is_finished();
+        if self.has_left || is_finished || !self.ask(py) {
+            self.knows |= !is_finished;
             return ready(py, disconnect(py)?);
         }
-        if self.body == Body::Partial {
-            request.read(py)?;
-            self.body = Body::Asked;
-        }
-        let future = self.context.bind(py).borrow().create_future.call0(py)?;
-        self.receivers.push(future.clone_ref(py));
-        Ok(future)
+        let (future, waiting) = self.wait(py)?;
+        self.receivers.push_back(future);
+        Ok(waiting)
     }
 
     /// Send the head or a part of the body. What it returns is done when there is room for more.
@@ -257,12 +251,15 @@ impl AsgiExchange {
         let kind = kind.cast::<PyString>()?.to_str()?;
         match kind {
             "http.response.body" => {
-                if self.send_body(py, message)? || self.has_left {
+                let roomy = self.send_body(py, message).inspect_err(|error| {
+                    self.knows |= error.is_instance_of::<PyOSError>(py);
+                })?;
+                if roomy || self.is_closed {
                     return Ok(self.context.bind(py).borrow().done.clone_ref(py).into_any());
                 }
-                let future = self.context.bind(py).borrow().create_future.call0(py)?;
-                self.sender = Some(future.clone_ref(py));
-                Ok(future)
+                let (future, waiting) = self.wait(py)?;
+                self.senders.push(future);
+                Ok(waiting)
             }
             "http.response.start" => {
                 if self.head.is_some() || self.request.bind(py).borrow().is_started() {
@@ -288,8 +285,11 @@ impl AsgiExchange {
     fn on_body(&mut self, py: Python<'_>, piece: Bound<'_, PyBytes>, more: bool) -> PyResult<()> {
         self.body = if more { Body::Partial } else { Body::Read };
         let part = part(py, piece, more)?;
-        while !self.receivers.is_empty() {
-            if complete(self.receivers.remove(0).bind(py), part.as_any())? {
+        while let Some(receiver) = self.receivers.pop_front() {
+            if complete(receiver.bind(py), part.as_any())? {
+                if !self.receivers.is_empty() {
+                    self.ask(py); // if it cannot, the end of the connection follows
+                }
                 return Ok(());
             }
         }
@@ -299,21 +299,46 @@ impl AsgiExchange {
 
     /// There is room for more of the answer.
     fn on_writable(&mut self, py: Python<'_>) -> PyResult<()> {
-        if let Some(sender) = self.sender.take() {
+        for sender in self.senders.drain(..) {
             complete(sender.bind(py), py.None().bind(py))?;
         }
         Ok(())
     }
 
-    /// The client has finished, or the connection has ended.
+    /// The client sends no more. What is sent to it still goes out.
     fn on_left(&mut self, py: Python<'_>) -> PyResult<()> {
         self.has_left = true;
-        self.on_writable(py)?;
+        self.knows |= !self.receivers.is_empty();
         self.disconnect(py)
+    }
+
+    /// The connection has ended.
+    fn on_close(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.is_closed = true;
+        self.on_writable(py)?;
+        self.on_left(py)
     }
 }
 
 impl AsgiExchange {
+    /// Asks for the next part of the body, if there is one and that was not done. False: the client has gone.
+    fn ask(&mut self, py: Python<'_>) -> bool {
+        if self.body == Body::Partial {
+            if self.request.bind(py).borrow_mut().read(py).is_err() {
+                return false;
+            }
+            self.body = Body::Asked;
+        }
+        true
+    }
+
+    /// A future, and what waits for it.
+    fn wait(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
+        let future = self.context.bind(py).borrow().create_future.call0(py)?;
+        let waiting = Py::new(py, Waiting::new(future.clone_ref(py)))?;
+        Ok((future, waiting.into_any()))
+    }
+
     /// Returns whether there is room for more.
     fn send_body(&mut self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<bool> {
         let piece = get(message, pyo3::intern!(py, "body"))?;
@@ -366,7 +391,7 @@ fn get<'py>(
 }
 
 fn ready(py: Python<'_>, value: Bound<'_, PyDict>) -> PyResult<Py<PyAny>> {
-    Ok(Py::new(py, Ready(Some(value.into_any().unbind())))?.into_any())
+    Ok(Py::new(py, Ready::new(Some(value.into_any().unbind())))?.into_any())
 }
 
 fn part<'py>(

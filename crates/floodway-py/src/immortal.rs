@@ -21,6 +21,7 @@ const BEGINS_WITH_COUNT: bool =
 /// Keep these objects for ever, and count references to them no more. Returns those for which that is new; none on
 /// other versions than 3.12 and 3.13, without the GIL, and on 32 bits, where nothing happens.
 #[pyfunction]
+#[pyo3(signature = (objects, /))]
 pub(crate) fn immortalize<'py>(objects: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyList>> {
     let py = objects.py();
     let version = py.version_info();

@@ -14,6 +14,7 @@ compile_error!("Floodway runs on Linux, macOS and the BSDs; on Windows use WSL 2
 mod address;
 mod admission;
 mod asgi;
+mod awaitables;
 mod batch;
 #[allow(
     unsafe_code,

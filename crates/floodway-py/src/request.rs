@@ -785,7 +785,7 @@ fn fields<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<(Octets<'py>, Octets
                 let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
                 return Ok((Octets::new(&name)?, Octets::new(&value)?));
             }
-            let (name, value): (Bound<'py, PyAny>, Bound<'py, PyAny>) = pair.extract()?;
+            let [name, value]: [Bound<'py, PyAny>; 2] = pair.extract()?;
             Ok((Octets::new(&name)?, Octets::new(&value)?))
         })
         .collect()

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Final, Self, Unpack
 
@@ -103,8 +104,9 @@ class Engine:
     def start(self) -> None:
         """Bind every address, call the handlers' `on_start`, start the threads, and enter the handlers' lifespans.
 
-        Raises ListenError for an address that cannot be had, and whatever `on_start` raises; the engine is then as
-        before. RuntimeError if it was started before.
+        Raises ListenError for an address that cannot be had, and whatever `on_start` or a lifespan raises; the engine
+        is then as before. RuntimeError if it was started before. A `stop` from elsewhere ends the wait for a lifespan:
+        this returns, and the engine stops.
         """
         self._check_process()
         with self._lock:
@@ -131,7 +133,7 @@ class Engine:
             self._running.admission.sit()
             for listener in listeners:
                 listener.hand_out(reactors)
-            reactors.start()
+            reactors.start(partial(self._running.shutdown.wait_requested, 0))
         except BaseException:
             if self._running is not None:
                 self._running.reactors.end()
@@ -343,6 +345,11 @@ class Engine:
         has_closed = self._started_one("join").shutdown.has_closed
         while not has_closed.wait(SIGNAL_SECONDS):
             pass  # let signals in
+
+    @property
+    def _seconds_left(self) -> float:
+        """How long what is busy may still take; without end while it serves."""
+        return max(0.0, self._started_one("stop").shutdown.deadline - time.monotonic())
 
     def _look_again(self) -> None:
         """Look whether somebody waits at the sockets that are shared with other processes."""

@@ -7,12 +7,14 @@ moment to clean up, for which the reactor goes on polling.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from socket import socket
 from typing import Final
 
 from floodway.conn.failures import Failures
-from floodway.conn.reactor import Reactor
+from floodway.conn.reactor import Reactor, Source
 from floodway.conn.reactor_event_loop import ReactorEventLoop
 from floodway.conn.route import HandlerLike, Route
 from floodway.conn.selector import ReactorSelector
@@ -25,6 +27,9 @@ CLEAN_UP_SECONDS: Final = 0.4
 """How long cancelled tasks may clean up, and asynchronous generators after them. Both together are less than the time
 after which the shutdown says that a thread is stuck."""
 
+READY_STEP_SECONDS: Final = 0.05
+"""How often who waits for the lifespans looks whether the engine was told to stop."""
+
 
 class LoopReactor(SubReactor):
     """Polls its connections and calls their handlers from within an asyncio event loop."""
@@ -32,6 +37,8 @@ class LoopReactor(SubReactor):
     def __init__(self, core: Reactor, failures: Failures, pool: WorkerPool | None) -> None:
         super().__init__(core, failures, pool)
         self._is_stopped = False
+        self._has_entered = False
+        self._gave_up = False
         self._has_left = False
         self._handlers: list[HandlerLike] = []
         self._lifespans = AsyncExitStack()
@@ -43,11 +50,25 @@ class LoopReactor(SubReactor):
         if not any(route.handler is handler for handler in self._handlers):
             self._handlers.append(route.handler)
 
-    def wait_ready(self) -> None:
-        """Return when every lifespan has been entered. Raises what one of them has raised."""
-        error = self._ready.get()
-        if error is not None:
-            raise error
+    def accept_on(self, listener: socket, route: Route, source: Source = "listening", seat: int = 0) -> int:
+        """As any reactor; while the lifespans are being entered nothing is accepted."""
+        number = super().accept_on(listener, route, source, seat)
+        if not self._has_entered:
+            self.core.pause_accepting()
+        return number
+
+    def wait_ready(self, is_stopping: Callable[[], bool]) -> None:
+        """Return when every lifespan has been entered, or is not to be any more. Raises what one of them has raised."""
+        while True:
+            try:
+                error = self._ready.get(timeout=READY_STEP_SECONDS)
+            except Empty:
+                if is_stopping():
+                    return self.core.call_soon(self._give_up)
+            else:
+                if error is not None:
+                    raise error
+                return None
 
     def leave(self) -> None:
         """Leave the lifespans."""
@@ -62,13 +83,16 @@ class LoopReactor(SubReactor):
         """Run the event loop until this reactor is told to stop, then end its tasks and close it."""
         loop = self._loop = ReactorEventLoop(self.core, ReactorSelector(self.core, self._calls, self._fail, self._stop))
         try:
-            self.core.pause_accepting()
+            self._entering = loop.create_task(self._enter())
             try:
-                loop.run_until_complete(self._enter())
+                loop.run_until_complete(self._entering)
             except BaseException as error:  # noqa: BLE001 - for who waits for it
-                return self._ready.put(error)
-            self.core.resume_accepting()
-            self._ready.put(None)
+                if not self._gave_up:
+                    return self._ready.put(error)
+            else:
+                self._has_entered = True
+                self.core.resume_accepting()
+                self._ready.put(None)
             while not self._is_stopped:  # `loop.stop()` is not for applications: the engine's stop is
                 self._run(loop)
             loop.create_task(_clean_up()).add_done_callback(lambda _: loop.stop())
@@ -83,10 +107,15 @@ class LoopReactor(SubReactor):
             if lifespan is not None:
                 await self._lifespans.enter_async_context(lifespan)
 
+    def _give_up(self) -> None:
+        self._gave_up = True
+        self._entering.cancel()
+
     def _begin_to_leave(self) -> None:
         self._leaving = self._loop.create_task(self._leave())
 
     async def _leave(self) -> None:
+        await asyncio.wait({self._entering})
         try:
             await self._lifespans.aclose()
         except Exception:

@@ -53,15 +53,18 @@ class Reactors:
         """Whether the caller is on a reactor's thread, that is, in a callback."""
         return any(thread.is_current for thread in self.threads)
 
-    def start(self) -> None:
-        """Start every thread: from here on sockets are accepted. Raises what keeps a reactor from serving."""
+    def start(self, is_stopping: Callable[[], bool]) -> None:
+        """Start every thread: from here on sockets are accepted. Raises what keeps a reactor from serving.
+
+        `is_stopping` is asked while a reactor gets ready, which may take the application's time.
+        """
         if self.pool is not None:
             self.pool.start()
         owning = self.threads[: len(self.owning)]
         for thread in owning:
             thread.start()
         for reactor in self.owning:
-            reactor.wait_ready()
+            reactor.wait_ready(is_stopping)
         for thread in self.threads[len(self.owning) :]:
             thread.start()
 

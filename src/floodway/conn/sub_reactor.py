@@ -83,8 +83,8 @@ class SubReactor:
         with listener:
             return self.core.listen(listener.fileno(), route.numbers[self.core], source=source, seat=seat)
 
-    def wait_ready(self) -> None:
-        """Return when it serves what it is given; its thread runs. Raises what keeps it from that."""
+    def wait_ready(self, is_stopping: Callable[[], bool]) -> None:
+        """Return when it serves what it is given, or is to stop; its thread runs. Raises what keeps it from that."""
 
     def leave(self) -> None:
         """Its last connection has ended: let applications end. Any thread; `has_left` says when they have."""

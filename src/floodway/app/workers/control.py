@@ -60,7 +60,7 @@ class Control:
     def attach(
         self, engine: Engine, listeners: Sequence[HeldListener], destinations: Destinations | None = None
     ) -> None:
-        """Say what the supervisor's orders are about, before the engine starts: a stop waits for it from here on.
+        """Say what the supervisor's orders are about, before the engine starts: from here on it is what a stop ends.
 
         `listeners` are those of addresses for which every worker has a socket of its own; `destinations` are the
         accepting process's.
@@ -124,8 +124,8 @@ class Control:
             if self._engine is None:
                 os._exit(0)  # it only imports: there is nobody to wait for
             if not self._serves:
+                # `serves` repeats what came too early even to end the wait for a lifespan.
                 self._grace = grace if self._grace is None else min(grace, self._grace)
-                return
         self._engine.stop(grace)
 
     def _report(self, fields: Fields) -> None:

@@ -278,7 +278,7 @@ class Supervisor:
         logger.info("SIGTTOU: one worker less, %d now", self._wanted)
 
     def _report_all(self) -> None:
-        self._surveys.ask(self._processes, lambda survey: survey.log_report(self._deaths), stacks=True)
+        self._surveys.ask(self._processes, self._log_report, stacks=True)
 
     # What follows
 
@@ -362,6 +362,16 @@ class Supervisor:
 
     def _log_stats(self, survey: Survey) -> None:
         logger.info("%s", survey.service_stats(self._deaths))
+
+    def _log_report(self, survey: Survey) -> None:
+        stats = survey.service_stats(self._deaths)
+        logger.warning("%s", stats)
+        for worker, fields in survey.answers:
+            logger.warning("%s: %s", worker, next(one.stats for one in stats.workers if one.pid == worker.pid))
+            for name, stack in fields["stacks"].items():
+                logger.warning("%s: %s:\n%s", worker, name, stack)
+        for pid in stats.missing:
+            logger.warning("the worker with pid %d does not answer", pid)
 
     def _kill_all(self) -> None:
         """Nobody is left behind, whatever went wrong here."""

@@ -1,6 +1,5 @@
 """Asking every worker for its statistics or stacks, and going on without those that do not answer in time."""
 
-import logging
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -11,8 +10,6 @@ from floodway.app.workers.channel import Fields
 from floodway.app.workers.process import State, WorkerProcess
 from floodway.app.workers.reports import engine_stats
 from floodway.conn.stats import ServiceStats, WorkerStats, service_of
-
-logger: Final = logging.getLogger(__name__)
 
 SURVEY_SECONDS: Final = 1.0
 
@@ -40,17 +37,6 @@ class Survey:
         """The same for a worker: a message for each part, since one message has to stay small, and one for the rest."""
         parts = [{"index": one.index, "pid": one.pid, "stats": fields["stats"]} for one, fields in self.answers]
         return parts, {"missing": sorted(self.waiting), "deaths": deaths}
-
-    def log_report(self, deaths: int) -> None:
-        """Log the answers, with every stack that was asked for."""
-        stats = self.service_stats(deaths)
-        logger.warning("%s", stats)
-        for worker, fields in self.answers:
-            logger.warning("%s: %s", worker, next(one.stats for one in stats.workers if one.pid == worker.pid))
-            for name, stack in fields["stacks"].items():
-                logger.warning("%s: %s:\n%s", worker, name, stack)
-        for pid in stats.missing:
-            logger.warning("the worker with pid %d does not answer", pid)
 
 
 class Surveys:

@@ -84,6 +84,9 @@ def _work(service: Service, engine: Engine, control: Control) -> int:
     with signals_to(engine, [signal.SIGTERM]) as stop_if_told:
         try:
             engine.start()
+        except ApplicationError as error:  # a lifespan's
+            control.tell("failed", reason=str(error), details=error.details)
+            return NOT_STARTED
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever on_start raises
             reason = failed(f"{service.name} could not be started", error)
             control.tell("failed", reason=str(reason), details=reason.details)
