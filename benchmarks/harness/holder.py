@@ -63,7 +63,10 @@ class Holder:
             _exchange(self._connections[start : min(start + WAVE, count)], request, is_whole)
 
     def settled_rss(self) -> int:
-        """The server's resident memory once it has stopped changing, or after three seconds."""
+        """The server's resident memory once it has stopped changing, or after three seconds.
+
+        Raises HolderError if the server has closed connections meanwhile, which would count as thrift.
+        """
         last = resident_bytes(self._server.pid)
         for _ in range(SETTLE_TRIES):
             time.sleep(SETTLE_SECONDS)
@@ -71,6 +74,8 @@ class Holder:
             if now == last:
                 break
             last = now
+        if (kept := self._accepted()) < len(self._connections):
+            raise HolderError(f"the server had kept {kept} of {len(self._connections)} connections")
         return last
 
     def _connect(self, number: int) -> socket.socket:
@@ -82,10 +87,13 @@ class Holder:
         connection.setblocking(False)
         return connection
 
+    def _accepted(self) -> int:
+        return open_descriptors(self._server.pid) - self._before
+
     def _wait_accepted(self, count: int) -> None:
         """The kernel connects before the server accepts, so ask how many descriptors the server holds."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while (accepted := open_descriptors(self._server.pid) - self._before) < count:
+        while (accepted := self._accepted()) < count:
             self._server.check_alive()
             if time.monotonic() > deadline:
                 raise HolderError(f"the server had accepted {accepted} of {count} connections")

@@ -108,7 +108,9 @@ def running(peer: Peer, cores: frozenset[int], *, additions: int = 0) -> Iterato
     command = substitute(peer.command, additions=additions, port=port)
     with tempfile.TemporaryFile("w+") as errors:
         with inherited(cores):
-            process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True)
+            process = subprocess.Popen(
+                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+            )
         try:
             host, port = _wait_answering(process, errors, port) if port else _wait_listening(process, errors)
             server = Server(peer, process.pid, host, port, [], process, errors)
@@ -119,7 +121,8 @@ def running(peer: Peer, cores: frozenset[int], *, additions: int = 0) -> Iterato
             except subprocess.TimeoutExpired:
                 server.remarks.append(f"still ran {STOP_SECONDS:.0f} s after SIGTERM and was killed")
         finally:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):  # all have ended
+                os.killpg(process.pid, signal.SIGKILL)  # its workers too: they would go on, and hold its output open
             process.wait()
             if process.stdout:
                 process.stdout.close()

@@ -1,5 +1,6 @@
 """Every HTTP server that can be built here answers on connections that are kept, and is measured where it serves."""
 
+import dataclasses
 import http.client
 import socket
 import time
@@ -10,7 +11,7 @@ from harness import generator
 from harness.generator import Order
 from harness.holder import Holder, HolderError
 from harness.machine import divide_cores
-from harness.process import cpu_seconds
+from harness.process import PROC, cpu_seconds, process_tree
 from harness.scenario import Load
 from harness.servers import Server, ServerError, UnavailableError, prepare, read_peers, running
 
@@ -57,6 +58,7 @@ def test_many_connections_are_answered_once_and_kept(server: Server) -> None:
     with Holder(server) as holder:
         holder.grow_to(200, exchange=0, path="/")
         holder.grow_to(300, exchange=0, path="/")
+        assert holder.settled_rss() > 0
 
 
 def test_the_generator_asks_it(server: Server) -> None:
@@ -117,8 +119,24 @@ def test_answers_in_full_to_a_client_that_reads_late(c_server: Server) -> None:
         assert received == count * length
 
 
+def test_workers_end_with_their_server() -> None:
+    """Also those of one that has to be killed; else they would use the processor beside the next repetition."""
+    program = """
+import http.server, os, signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+server = http.server.HTTPServer(("127.0.0.1", $port), http.server.SimpleHTTPRequestHandler)
+os.fork()
+server.serve_forever()"""
+    peer = dataclasses.replace(PEERS["uvicorn"], command=("$python", "-c", program))
+    with running(peer, ALL_CORES) as server:
+        tree = process_tree(server.pid)
+        assert len(tree) == 2
+    # The worker is reaped by another process, so it may be a zombie for a moment.
+    assert [pid for pid in tree if (PROC / str(pid) / "fd").exists() and any((PROC / str(pid) / "fd").iterdir())] == []
+
+
 def test_one_that_does_not_answer_with_200_is_no_peer() -> None:
     command = ("$python", "-m", "http.server", "--bind", "127.0.0.1", "--directory", "/nonexistent", "$port")
-    peer = PEERS["uvicorn"].__class__(name="x", label="x", command=command)
+    peer = dataclasses.replace(PEERS["uvicorn"], command=command)
     with pytest.raises(ServerError), running(peer, ALL_CORES):
         pass

@@ -22,7 +22,7 @@ pub(crate) struct Answers {
     /// Of every body: what was sent if that has to come back, otherwise what the first answer had.
     body_bytes: Option<u64>,
     /// Statuses other than 200, and how often they came.
-    pub(crate) other_statuses: BTreeMap<u16, u64>,
+    other_statuses: BTreeMap<u16, u64>,
     /// Answers whose body had another length.
     pub(crate) wrong_lengths: u64,
     first_wrong_length: u64,
@@ -144,6 +144,14 @@ impl Answers {
     /// How many connections brought something that is no answer.
     pub(crate) fn malformed(&self) -> u64 {
         self.malformed.values().sum()
+    }
+
+    /// Statuses other than 200, and how often they came.
+    pub(crate) fn other_statuses(&self) -> Vec<(u16, u64)> {
+        self.other_statuses
+            .iter()
+            .map(|(&status, &count)| (status, count))
+            .collect()
     }
 
     /// What is wrong with the answers, a part of a sentence each.

@@ -4,9 +4,10 @@
 //! [`run`] is the whole of it: a [`Plan`] goes in, a [`Report`] comes out, `floodway.cli.load` prints it. Nothing here
 //! runs Python, so the generator does not measure itself.
 //!
-//! How to read it: [`plan`](Plan) says what to do; `run` goes through the phases; `connecting` opens the connections
-//! in waves; `generator` is the event loop; `connection` sends and checks one stream; `schedule` says when a message is
-//! due; `message` and `pattern` say which bytes; `answer` and `answers` find the end of HTTP answers; `fairness`, `latency`, `server` and `usage` turn what happened into figures.
+//! How to read it: [`plan`](Plan) says what to do; `run` goes through the phases; `connecting` opens the connections in
+//! waves; `generator` and `receiving` are the event loop; `connection` sends and checks one stream; `schedule` says
+//! when a message is due; `message` and `pattern` say which bytes; `answer` and `answers` find the end of HTTP answers;
+//! `fairness`, `latency`, `server` and `usage` turn what happened into figures.
 //!
 //! What a figure can be trusted for:
 //!
@@ -35,6 +36,7 @@ mod message;
 mod pattern;
 mod plan;
 mod progress;
+mod receiving;
 mod report;
 mod request;
 mod run;

@@ -91,6 +91,12 @@ impl Plan {
         self.mode != Mode::Flood && (self.size > 0 || self.request.is_some())
     }
 
+    /// Whether what comes back is compared with what was sent.
+    pub(crate) fn compares_bytes(&self) -> bool {
+        let request = self.request.as_ref();
+        request.is_none_or(|request| request.expects_echo)
+    }
+
     /// Refuses what cannot be run. Raises the soft limit on descriptors.
     pub(crate) fn check(&self) -> Result<(), LoadError> {
         self.check_addresses()?;

@@ -332,9 +332,10 @@ impl Run<'_> {
             messages,
             messages_per_second: rate(messages, seconds),
             bytes: end.tally.bytes - begin.tally.bytes,
-            bytes_checked: match &generator.plan.request {
-                Some(request) if !request.expects_echo => 0,
-                Some(_) | None => generator.total.bytes,
+            bytes_checked: if generator.plan.compares_bytes() {
+                generator.total.bytes
+            } else {
+                0
             },
             bytes_sent: end.tally.bytes_sent - begin.tally.bytes_sent,
             latency: generator.latencies.summary(),
@@ -347,12 +348,7 @@ impl Run<'_> {
                 generator.plan.has_first_message(),
                 stopped,
             ),
-            other_statuses: generator
-                .answers
-                .other_statuses
-                .iter()
-                .map(|(&status, &count)| (status, count))
-                .collect(),
+            other_statuses: generator.answers.other_statuses(),
             wrong_lengths: generator.answers.wrong_lengths,
             malformed: generator.answers.malformed(),
             complaints: generator.answers.complaints(),

@@ -136,6 +136,8 @@ class Asked(NamedTuple):
 
 def _asked(address: str) -> Asked | None:
     """The parts of an http:// address; None for another one."""
+    if address.startswith(("https://", "tls://")):
+        raise ValueError(f"{address} would need TLS, which the generator does not speak; write http:// or tcp://")
     if not address.startswith("http://"):
         return None
     url = urlsplit(address)
