@@ -79,8 +79,8 @@ def test_a_wrong_address_is_refused_with_its_value_and_what_to_write(text: str, 
 
 
 @pytest.mark.parametrize("text", ["tls://127.0.0.1:0", "https://127.0.0.1:0"])
-def test_tls_needs_a_configuration(text: str) -> None:
-    with pytest.raises(ValueError, match="needs a TLS configuration"):
+def test_tls_needs_a_certificate(text: str) -> None:
+    with pytest.raises(ValueError, match="needs a certificate; pass tls="):
         floodway.Engine(floodway.Handler(), text)
 
 

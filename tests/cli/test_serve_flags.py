@@ -258,7 +258,7 @@ def test_times_have_the_names_that_other_servers_gave_them(folder: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "flag", ["--bind", "-w", "--worker-class", "--ssl-keyfile", "--http1-buffer-size", "--ws-max-size"]
+    "flag", ["--bind", "-w", "--worker-class", "--keyfile", "--ssl-ca", "--http1-buffer-size", "--ws-max-size"]
 )
 def test_a_flag_of_another_server_is_answered_with_ours(flag: str) -> None:
     done = CliRunner().invoke(serve, ["application:app", flag, "1"])

@@ -5,7 +5,10 @@ from typing import Final
 import click
 
 _WORKERS: Final = "--workers N (processes) and --threads N (threads that run the application)"
-_TLS: Final = "put a proxy that speaks TLS before it: this version does not"
+_CIPHERS: Final = "leave it out: only suites without known weakness are spoken"
+_TLS: Final = (
+    "--ssl-certfile, --ssl-keyfile, --ssl-keyfile-password, --ssl-ca-certs, --ssl-cert-reqs, --ssl-min-version"
+)
 _SERVICE: Final = "let a service manager see to it: docs/deploy.md"
 _PROXY: Final = "let the application or a proxy see to it"
 _HTTP2: Final = "leave it out: HTTP/2 is not served"
@@ -122,15 +125,14 @@ INSTEAD: Final[dict[str, str]] = {
     "--forwarder-headers": "--proxy-headers",
     "--strip-header-spaces": "leave it out: such requests are refused",
     "--spew": "--log-level debug",
-    "--ca-certs": _TLS,
-    "--cert-reqs": _TLS,
-    "--ciphers": _TLS,
+    "--ca-certs": "--ssl-ca-certs FILE",
+    "--cert-reqs": "--ssl-cert-reqs none, optional or required",
+    "--ciphers": _CIPHERS,
     # TLS
-    "--ssl-keyfile": _TLS,
-    "--ssl-certfile": _TLS,
-    "--ssl-certificate": _TLS,
-    "--keyfile": _TLS,
-    "--certfile": _TLS,
+    "--ssl-certificate": "--ssl-certfile FILE",
+    "--ssl-ciphers": _CIPHERS,
+    "--keyfile": "--ssl-keyfile FILE",
+    "--certfile": "--ssl-certfile FILE",
 }
 """By flag: what to write, or what to do. Where a flag's name is ours too it never comes here."""
 
