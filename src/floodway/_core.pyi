@@ -496,7 +496,7 @@ class WritableView:  # home: floodway.base.buffer
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, view: memoryview, /) -> None: ...
 
-def immortalize(objects: list[Any]) -> list[Any]: ...  # home: floodway.app.workers.sharing; Any: whatever there is
+def immortalize(objects: list[Any], /) -> list[Any]: ...  # home: floodway.app.workers.sharing; Any: whatever there is
 def load(
     address: Address,
     *,
