@@ -199,8 +199,6 @@ class Intake:  # home: floodway.app.intake
     def expect(self, requests: int, spent: Callable[[], object]) -> None:
         """Call `spent` once, on the thread that takes the last one in, when so many requests more have been taken in."""
     @property
-    def under_way(self) -> int: ...
-    @property
     def lost(self) -> int:
         """Answers that were too many to wait for the log."""
     def take(self) -> list[tuple[float, float, str | None, str, str, str, int, int, str | None, str | None]] | None:

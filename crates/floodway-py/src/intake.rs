@@ -218,12 +218,6 @@ impl Intake {
         self.0.left.store(requests, Ordering::Relaxed);
     }
 
-    /// Requests under way now.
-    #[getter]
-    fn under_way(&self) -> usize {
-        self.0.under_way.load(Ordering::Relaxed)
-    }
-
     /// Answers that were too many to wait for the log.
     #[getter]
     fn lost(&self) -> usize {
