@@ -36,6 +36,7 @@ class Holder:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        time.sleep(SETTLE_SECONDS)  # the server may still be closing the connection that asked whether it is there
         self._before = open_descriptors(server.pid)
         self._connections: list[socket.socket] = []
 

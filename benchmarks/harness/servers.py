@@ -216,7 +216,7 @@ def _wait_answering(process: subprocess.Popen[str], errors: IO[str], port: int) 
             raise ServerError(f"ended before it answered: {last_line(errors)}")
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
         try:
-            client.request("GET", "/")
+            client.request("GET", "/", headers={"Connection": "close"})
             if (status := client.getresponse().status) != http.client.OK:
                 raise ServerError(f"answered its first request with status {status}: {last_line(errors)}")
             return "127.0.0.1", port

@@ -83,18 +83,18 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
             loop = asyncio.get_running_loop()
             context, tasks = self._runs[loop]
             exchange = AsgiExchange(context, data)
-            conn.user_data = exchange
             try:
                 coroutine: Any = self._application(exchange.scope(), exchange.receive, exchange.send)
                 task: asyncio.Task[None] = asyncio.Task(coroutine, loop=loop, **_EAGER)
             except Exception as error:  # noqa: BLE001 - the application's: it is no coroutine function
                 return self._end(conn, exchange, error)
-            if task.done():
-                self._on_done(conn, exchange, task)
-            else:
+            if not task.done():
+                conn.user_data = exchange  # what else happens to the connection is its matter
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
                 task.add_done_callback(partial(self._on_done, conn, exchange))
+            elif task.cancelled() or task.exception() is not None or not data._finished:  # noqa: SLF001 - as below
+                self._on_done(conn, exchange, task)
         elif type(exchange := conn.user_data) is AsgiExchange:
             if data is None:
                 exchange.on_left()
