@@ -265,3 +265,33 @@ def test_the_interpreter_exits_under_a_running_engine(folder: Path) -> None:
         cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "on_stop\n", "")
+
+
+ITSELF = """
+    import os, signal, sys
+    import floodway
+
+    SERVER = os.getpid()
+
+    class Short(floodway.Handler):
+        def on_start(self, engine):
+            os.kill(SERVER, signal.SIGTERM)
+
+    async def short(scope, receive, send):
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        os.kill(SERVER, signal.SIGTERM)
+        await receive()
+
+    floodway.serve(short, "tcp://127.0.0.1:0", interface="asgi", workers=WORKERS)
+    floodway.serve(Short, "tcp://127.0.0.1:0", factory=True, workers=WORKERS)
+    print("served both")
+"""
+
+
+@pytest.mark.parametrize("workers", ["None", "1"])
+def test_an_application_that_is_given_itself_is_made_once(workers: str) -> None:
+    program = textwrap.dedent(ITSELF).replace("WORKERS", workers)
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("served both\n", "", 0)

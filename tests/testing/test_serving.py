@@ -3,6 +3,9 @@
 import subprocess
 import sys
 import textwrap
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -80,3 +83,18 @@ def test_the_fixture_serves_until_the_end_of_the_test(tmp_path: Path) -> None:
 def test_pytest_is_imported_by_the_plugin_alone() -> None:
     script = "import sys, floodway.testing; assert 'pytest' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_the_threads_of_wsgi_are_as_many_as_it_is_told() -> None:
+    names: set[str] = set()
+    together = threading.Barrier(2, timeout=20)
+
+    def wsgi(environ: dict[str, object], start_response: Callable[..., object]) -> list[bytes]:
+        names.add(threading.current_thread().name)
+        together.wait()
+        start_response("200 OK", [])
+        return [b"done"]
+
+    with serving(wsgi, threads=2) as server, ThreadPoolExecutor(2) as clients:
+        assert list(clients.map(read, [server.url] * 2)) == [b"done"] * 2
+    assert len(names) == 2

@@ -52,8 +52,6 @@ def serve(
     callback never returns although the time to stop is over.
     """
     service_options, application_options, engine_options = split_service_options(options)
-    if not isinstance(application, str):
-        application = load_application(application, application_options, engine_options.get("threads"))
     chosen = addresses_of(addresses, service_options, secure=tls is not None)
     if service_options.workers is not None or service_options.reload:
         service = make_service(application, application_options, balancer, framing, limits, tls, engine_options)

@@ -40,7 +40,7 @@ def serving(application: object, **options: Unpack[ServeOptions]) -> Generator[S
     if service_options.workers is not None or service_options.reload:
         raise ValueError("serving() runs in this process; leave workers and reload out")
     engine_options.setdefault("grace", GRACE_SECONDS)
-    handler = load_application(application, application_options)
+    handler = load_application(application, application_options, engine_options.get("threads"))
     scheme = "http" if isinstance(handler.framing, Http1) else "tcp"
     with Engine(handler, "tcp://127.0.0.1:0", **engine_options) as engine:
         address = engine.addresses[0]
