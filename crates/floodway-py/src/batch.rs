@@ -195,10 +195,8 @@ impl Batch {
                 (payload, more).into_pyobject(py)?.into_any().unbind()
             }
             Message::Continue => {
-                connection
-                    .get()
-                    .send_bytes(py, Exchange::CONTINUE.to_vec())?;
-                return Ok(None);
+                let sent = connection.get().send_bytes(py, Exchange::CONTINUE.to_vec());
+                return errors::unless_closed(py, sent).map(|()| None);
             }
             Message::Left => py.None(),
         };

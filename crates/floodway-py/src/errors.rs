@@ -120,3 +120,11 @@ pub(crate) fn slow_consumer(py: Python<'_>, pending: u32) -> PyErr {
 pub(crate) fn encode(error: EncodeError) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
+
+/// What came of sending from within a batch, which goes on: that a connection takes no more output, its own end says.
+pub(crate) fn unless_closed<T>(py: Python<'_>, sent: PyResult<T>) -> PyResult<()> {
+    match sent {
+        Err(error) if !error.is_instance_of::<PyOSError>(py) => Err(error),
+        _ => Ok(()),
+    }
+}

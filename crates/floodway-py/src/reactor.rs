@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use floodway_base::{OwnerCell, OwnerRef, Token, limits};
+use floodway_base::{OnceTable, OwnerCell, OwnerRef, Token, limits};
 use floodway_conn::driver::DriverKind;
 use floodway_conn::{Clock, CloseReason, Delivery, Message, Polled, Security, Shared, Source};
 use floodway_sys::{Errno, socket};
@@ -53,7 +53,7 @@ pub(crate) struct Reactor {
     /// Why connections were ended by Python, until `on_close` gets it.
     failures: Mutex<HashMap<u64, Py<PyAny>>>,
     /// What happens to the requests of each route around the application.
-    intakes: Box<[OnceLock<Arc<Desk>>]>,
+    intakes: OnceTable<Arc<Desk>, 16>,
 }
 
 /// How long another thread waits for a reactor's answer.
@@ -179,7 +179,7 @@ impl Reactor {
 
     /// What happens to the requests of a route around the application, if anything does.
     pub(crate) fn intake(&self, route: u16) -> Option<&Arc<Desk>> {
-        self.intakes[usize::from(route)].get()
+        self.intakes.get(usize::from(route))
     }
 
     /// Asks the owner for our address of a connection, and waits for the answer detached.
@@ -271,9 +271,7 @@ impl Reactor {
             pid: std::process::id(),
             objects: Mutex::default(),
             failures: Mutex::default(),
-            intakes: (0..floodway_conn::MAX_ROUTES)
-                .map(|_| OnceLock::new())
-                .collect(),
+            intakes: OnceTable::new(floodway_conn::MAX_ROUTES),
         })
     }
 
@@ -419,7 +417,8 @@ impl Reactor {
             ))
         })?;
         if let Some(desk) = desk {
-            this.intakes[usize::from(number)].get_or_init(|| desk.clone());
+            this.intakes
+                .get_or_init(usize::from(number), || desk.clone());
         }
         Ok(base(number))
     }

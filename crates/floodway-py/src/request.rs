@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use floodway_app::http1::{self, Command, Date, Exchange, Fault, Head, Message, Version};
 use floodway_conn::{Line, Outgoing, REFERENCE_BYTES};
 use floodway_sys::SocketAddress;
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
@@ -101,10 +101,8 @@ impl Request {
             ("retry-after", "1"),
         );
         let headers = plain.into_pyobject(py)?;
-        match made.respond(py, 503, headers.as_any(), body.as_any()) {
-            Err(error) if !error.is_instance_of::<PyOSError>(py) => Err(error),
-            _ => Ok(None), // also where the client has left
-        }
+        let sent = made.respond(py, 503, headers.as_any(), body.as_any());
+        errors::unless_closed(py, sent).map(|()| None)
     }
 
     fn end_visit(&mut self) {

@@ -7,6 +7,7 @@ import pytest
 
 from floodway.app.message import Request
 from tests.helpers.http_client import Client, chunked, get, post, serving
+from tests.helpers.waiting import wait_until
 
 BODY = bytes(number * 31 % 251 for number in range(300_007))
 
@@ -106,3 +107,18 @@ def test_a_plain_function_takes_16_mib_unless_it_is_told_otherwise() -> None:
         with Client.of(engine) as client:
             client.send(get("/", f"Content-Length: {len(body) + 1}", method="POST"))
             assert client.answer().status == 413
+
+
+def test_who_waits_for_a_100_on_a_connection_that_takes_no_output_harms_nobody(driver: str) -> None:
+    def finish(request: Request) -> str:
+        request.connection.reactor.call_soon(request.connection.write_eof)
+        return "the last one"
+
+    with serving(finish, driver=driver) as engine:
+        with Client.of(engine) as client:
+            assert client.ask(get()).body == b"the last one"
+            assert client.is_closed()
+            client.send(get("/", "Content-Length: 5", "Expect: 100-continue", method="POST"))
+            wait_until(lambda: engine.stats().total.bytes_in > 100, "the request")
+        with Client.of(engine) as other:
+            assert other.ask(get()).status == 200
