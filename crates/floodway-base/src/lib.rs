@@ -7,7 +7,7 @@
 //! | here | in Python | what to know |
 //! | --- | --- | --- |
 //! | [`LinkBuffer`], [`Reservation`] | `floodway.base.buffer` (`LinkBuffer`, its views) | a chain of blocks; a view keeps its block alive |
-//! | [`BlockPool`], [`Block`], [`Slice`] | `floodway.base.memory` (budgets, what is lent out) | one pool per reactor; a block comes home from any thread |
+//! | [`BlockPool`], [`Block`], [`Slice`] | what the buffers of a reactor are made of | one pool per reactor; a block comes home from any thread |
 //! | [`Codec`], [`framing`] | the framings of `floodway` (`Lines`, `Fixed`, ...) | bytes in, one frame out; no I/O, no clock |
 //! | [`Protocol`] | HTTP and what follows it | a state for each connection; messages out, no I/O, no clock |
 //! | [`Session`] | TLS | ciphertext in, plaintext out, no I/O |

@@ -1,1 +1,1 @@
-"""The application layer: handlers, framings, and `serve`. Stands on `conn`; only the command line stands on it."""
+"""The application layer: handlers, framings, HTTP and its interfaces, `serve`. On `conn`, under `cli` and `testing`."""

@@ -1,1 +1,1 @@
-"""The base layer: addresses, socket options, buffers, clocks, and the facts about this machine."""
+"""The base layer: addresses, TLS configuration, socket options, buffers, clocks, and the facts about this machine."""
