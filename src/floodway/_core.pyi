@@ -197,9 +197,7 @@ class Intake:  # home: floodway.app.intake
     """What happens to the HTTP requests of a listener around the application. Any thread."""
     def __new__(cls, *, log: bool, limit: int | None, trusted: list[str] | None) -> Self: ...
     def expect(self, requests: int, spent: Callable[[], object]) -> None:
-        """Call `spent` once, on a reactor's thread, when so many requests more have been taken in."""
-    @property
-    def under_way(self) -> int: ...
+        """Call `spent` once, on the thread that takes the last one in, when so many requests more have been taken in."""
     @property
     def lost(self) -> int:
         """Answers that were too many to wait for the log."""

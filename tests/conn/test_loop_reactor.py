@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 import floodway
-from floodway.base.address import TcpAddress
-from tests.helpers.peers import dial, read_exactly
+from tests.helpers.peers import dial, port_of, read_exactly
 from tests.helpers.waiting import wait_until
 
 ADDRESS = "tcp://127.0.0.1:0"
@@ -41,12 +40,6 @@ class Asking(floodway.Handler):
         writer.write(data)
         conn.write(await reader.readexactly(len(data)))
         writer.close()
-
-
-def port_of(engine: floodway.Engine) -> int:
-    address = engine.addresses[0]
-    assert isinstance(address, TcpAddress)
-    return address.port
 
 
 @pytest.mark.parametrize("model", [{}, {"main_reactors": 1, "sub_reactors": 2}], ids=["single", "main-and-subs"])

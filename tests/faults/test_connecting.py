@@ -15,8 +15,7 @@ import pytest
 import floodway
 from floodway.base.address import TcpAddress
 from tests.helpers.fault_handlers import Ledger
-from tests.helpers.fault_peers import port_of
-from tests.helpers.peers import read_to_end
+from tests.helpers.peers import port_of, read_to_end
 from tests.helpers.waiting import wait_until
 
 MODELS: list[dict[str, Any]] = [{}, {"threads": 2}, {"sub_reactors": 2}]

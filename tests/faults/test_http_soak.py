@@ -8,15 +8,15 @@ import os
 import random
 import socket
 import statistics
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from functools import partial
+from typing import Any
 
 import pytest
 
+from tests.helpers.crew import Crew
 from tests.helpers.fault_peers import dial_port
 from tests.helpers.fault_process import descriptors, resident_bytes
 from tests.helpers.fault_server import Server
@@ -47,33 +47,20 @@ HALVES = [
 ]
 
 
-class Crowd:
+class Crowd(Crew):
     """Threads that each do one thing to the server over and over, until the block ends."""
 
     def __init__(self, port: int) -> None:
+        acts = [behave, behave, stay, leave_half_way, reset_half_way, vanish, linger_half_open]
+        super().__init__(*[partial(self._run, act) for act in acts])
         self._port = port
-        self._over = threading.Event()
         self.counts: Counter[str] = Counter()
         self.failures: list[str] = []
-        acts = [behave, behave, stay, leave_half_way, reset_half_way, vanish, linger_half_open]
-        self._threads = [threading.Thread(target=self._run, args=(act,)) for act in acts]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
 
     def _run(self, act: "Act") -> None:
         chance = random.Random(act.__name__)
         kept: deque[socket.socket] = deque()
-        while not self._over.is_set():
+        while not self.is_over:
             try:
                 act(self._port, chance, kept)
                 self.counts[act.__name__] += 1

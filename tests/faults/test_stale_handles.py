@@ -13,10 +13,9 @@ from collections import deque
 import pytest
 
 import floodway
-from floodway.base.address import TcpAddress
 from tests.helpers.journal import Journal
 from tests.helpers.models import MODELS
-from tests.helpers.peers import read_exactly, reset
+from tests.helpers.peers import port_of, read_exactly, reset
 from tests.helpers.waiting import wait_until
 
 THREADS = 20
@@ -117,9 +116,8 @@ def test_stale_handles_never_touch_their_successors(model: str) -> None:
             broken.append(repr(error))
 
     with floodway.Engine(handler, "tcp://127.0.0.1:0", **MODELS[model]) as engine:
-        address = engine.addresses[0]
-        assert isinstance(address, TcpAddress)
-        visitors = [threading.Thread(target=guarded, args=(address.port, number)) for number in range(THREADS)]
+        port = port_of(engine)
+        visitors = [threading.Thread(target=guarded, args=(port, number)) for number in range(THREADS)]
         for visitor in visitors:
             visitor.start()
         for visitor in visitors:

@@ -12,8 +12,8 @@ import pytest
 
 import floodway
 from tests.helpers.fault_handlers import Ledger
-from tests.helpers.fault_peers import ask, port_of
-from tests.helpers.peers import dial, read_exactly, read_to_end, reset
+from tests.helpers.fault_peers import ask
+from tests.helpers.peers import dial, port_of, read_exactly, read_to_end, reset
 from tests.helpers.waiting import wait_until
 
 MODELS: list[dict[str, Any]] = [

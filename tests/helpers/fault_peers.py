@@ -2,16 +2,8 @@
 
 import socket
 
-import floodway
-from floodway.base.address import TcpAddress
 from tests.helpers.peers import read_exactly
 from tests.helpers.waiting import PATIENCE_SECONDS
-
-
-def port_of(engine: floodway.Engine, index: int = 0) -> int:
-    address = engine.addresses[index]
-    assert isinstance(address, TcpAddress)
-    return address.port
 
 
 def dial_port(port: int, *, receive_buffer: int | None = None, source: str = "127.0.0.1") -> socket.socket:

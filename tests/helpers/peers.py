@@ -14,6 +14,13 @@ from tests.helpers.waiting import PATIENCE_SECONDS
 CHUNK_BYTES = 1 << 18
 
 
+def port_of(engine: floodway.Engine, index: int = 0) -> int:
+    """The port of the engine's address of this number."""
+    address = engine.addresses[index]
+    assert isinstance(address, TcpAddress)
+    return address.port
+
+
 def dial(engine: floodway.Engine, index: int = 0, *, receive_buffer: int | None = None) -> socket.socket:
     """A connected client socket for the address of this number. `receive_buffer`: bytes of SO_RCVBUF, fixed."""
     address = engine.addresses[index]

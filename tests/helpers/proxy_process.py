@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import floodway
-from floodway.base.address import TcpAddress
+from tests.helpers.peers import port_of
 from tests.helpers.waiting import PATIENCE_SECONDS
 
 
@@ -68,9 +68,7 @@ def main() -> None:
     with floodway.Engine(**options) as engine:
         handler = Forward(engine, f"tcp://127.0.0.1:{port}")
         engine.listen("tcp://127.0.0.1:0", handler=handler, framing=getattr(floodway, framing)())
-        address = engine.addresses[0]
-        assert isinstance(address, TcpAddress)
-        print(address.port, flush=True)
+        print(port_of(engine), flush=True)
         sys.stdin.read()
         engine.stop(0)
 

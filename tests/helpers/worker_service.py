@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.helpers.crew import Crew
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
 APPLICATION = """
@@ -224,33 +225,22 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-class Visitors:
+class Visitors(Crew):
     """Threads that connect, ask once, and note what came of it, until the block is left."""
 
     def __init__(self, target: str | tuple[str, int], threads: int = 3) -> None:
+        super().__init__(*[self._run] * threads)
         self._target = target
-        self._over = threading.Event()
         self._lock = threading.Lock()
         self.outcomes: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
-        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
 
     def wait_for(self, answer: str) -> None:
         """Wait until somebody got this answer."""
         wait_until(lambda: self.answers[answer], f"the answer {answer}")
 
     def _run(self) -> None:
-        while not self._over.is_set():
+        while not self.is_over:
             outcome, answer = self._visit()
             with self._lock:
                 self.outcomes[outcome] += 1

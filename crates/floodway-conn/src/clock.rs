@@ -54,6 +54,11 @@ pub fn ticks(duration: Duration) -> u32 {
     (millis as u32).div_ceil(TICK_MILLIS) + 1
 }
 
+/// Seconds of so many ticks.
+pub(crate) fn seconds(ticks: u32) -> f64 {
+    f64::from(ticks) * f64::from(TICK_MILLIS) / 1e3
+}
+
 /// Whether tick `a` lies before tick `b`; ticks wrap.
 pub fn is_before(a: u32, b: u32) -> bool {
     a.wrapping_sub(b) > u32::MAX / 2

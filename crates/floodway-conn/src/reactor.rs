@@ -235,7 +235,7 @@ pub struct Reactor<H: Host> {
     pub(crate) openings: HashMap<u32, Opening>,
     pub(crate) clock: Clock,
     pub(crate) now: u32,
-    pub(crate) draining: Option<crate::settle::Drain>,
+    pub(crate) draining: Option<crate::ending::Drain>,
     /// Events and connections that the running batch may still deliver.
     pub(crate) events_left: usize,
     pub(crate) connections_left: usize,
@@ -273,7 +273,7 @@ impl<H: Host> Reactor<H> {
             driver,
             shared: Arc::new(Shared::new(
                 InboxWaker::of(&waker),
-                unix_seconds - crate::settle::seconds(now),
+                unix_seconds - crate::clock::seconds(now),
             )),
             waker: Some(waker),
             admission,

@@ -1,6 +1,6 @@
 //! What is asked of a connection or of the reactor, on its own thread: by Python directly, by others through the inbox.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use floodway_base::{Protocol, Sessions, Token};
@@ -330,7 +330,7 @@ impl<H: Host> Reactor<H> {
         self.shared.publish(token, address, self.now);
         let (slot, active) = self.connections.busy(index).ok_or(Errno::CANCELED)?;
         let route = self.shared.route(slot.route);
-        crate::settle::configure_socket(socket.as_fd(), route.nodelay, route.keepalive)?;
+        configure_socket(socket.as_fd(), route.nodelay, route.keepalive)?;
         self.driver.open(token, socket.as_fd(), Interest::OPENING)?;
         slot.socket = Some(socket);
         active.interest = Interest::OPENING;
@@ -427,4 +427,17 @@ impl<H: Host> Reactor<H> {
             .and_then(|fd| socket::local_address(fd.as_fd()).ok());
         Some((local, finishing || slot.marks.has(Marks::PEER_FINISHED)))
     }
+}
+
+/// Applies socket options to an outgoing connection; accepted ones inherit those of their listener.
+fn configure_socket(
+    fd: BorrowedFd<'_>,
+    nodelay: bool,
+    keepalive: Option<Duration>,
+) -> Result<(), Errno> {
+    if socket::is_tcp(fd)? {
+        socket::set_nodelay(fd, nodelay)?;
+        socket::set_keepalive(fd, keepalive)?;
+    }
+    Ok(())
 }

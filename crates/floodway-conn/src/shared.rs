@@ -357,7 +357,7 @@ impl<H: Host> Shared<H> {
             local: SocketAddress::Unix(UnixName::Unnamed),
             bytes_in: shared.bytes_in.load(Ordering::Relaxed),
             bytes_out: shared.bytes_out.load(Ordering::Relaxed),
-            opened_at: self.epoch + crate::settle::seconds(shared.opened.load(Ordering::Relaxed)),
+            opened_at: self.epoch + crate::clock::seconds(shared.opened.load(Ordering::Relaxed)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Addresses as Python's `socket` module shapes them.
 
 use std::ffi::OsStr;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -71,6 +71,15 @@ pub(crate) fn from_python(object: &Bound<'_, PyAny>) -> PyResult<SocketAddress> 
         "an address is a (host, port) tuple, a path or bytes, not {}",
         object.get_type().name()?
     )))
+}
+
+/// None for a Unix socket, which has neither.
+pub(crate) fn host_and_port(address: &SocketAddress) -> Option<(IpAddr, u16)> {
+    match address {
+        SocketAddress::V4(v4) => Some((IpAddr::V4(*v4.ip()), v4.port())),
+        SocketAddress::V6(v6) => Some((IpAddr::V6(*v6.ip()), v6.port())),
+        SocketAddress::Unix(_) => None,
+    }
 }
 
 fn unix(name: &[u8]) -> SocketAddress {

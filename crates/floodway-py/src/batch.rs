@@ -2,7 +2,7 @@
 
 use floodway_app::http1::{Exchange, Message};
 use floodway_base::Token;
-use floodway_conn::{CloseReason, Closed, Event, Notice, Outgoing, State};
+use floodway_conn::{CloseReason, Closed, Event, Notice, State};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -195,10 +195,9 @@ impl Batch {
                 (payload, more).into_pyobject(py)?.into_any().unbind()
             }
             Message::Continue => {
-                let word = Exchange::CONTINUE.to_vec();
                 connection
                     .get()
-                    .send_owned(py, vec![Outgoing::Owned(word)])?;
+                    .send_bytes(py, Exchange::CONTINUE.to_vec())?;
                 return Ok(None);
             }
             Message::Left => py.None(),

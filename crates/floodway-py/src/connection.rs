@@ -40,8 +40,8 @@ impl Summary {
 /// One connection. Every method may be called from every thread, and after close; none touches another connection.
 ///
 /// There is one object for a connection, so identity holds; while nobody refers to it and nothing is in `user_data` there
-/// may be none, else it costs 48 bytes beside the native record. The garbage collector does not see it: break cycles through `user_data` in `on_close`, or let Floodway do so, which drops
-/// `user_data` when `on_close` has returned.
+/// may be none, else it costs 48 bytes beside the native record. The garbage collector does not see it: break cycles
+/// through `user_data` in `on_close`, or let Floodway do so, which drops `user_data` when `on_close` has returned.
 #[pyclass(frozen, module = "floodway")]
 pub(crate) struct Connection {
     reactor: Py<Reactor>,
@@ -96,6 +96,19 @@ impl<'py> Piece<'py> {
             Self::View(slice) => slice.len(),
             Self::Foreign(buffer) => buffer.len_bytes(),
         }
+    }
+
+    /// In one piece.
+    fn into_bytes(self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Foreign(buffer) => PyBytes::new(py, &buffer.to_vec(py)?),
+            Self::View(slice) => PyBytes::new(py, &slice),
+            Self::Buffer(buffer) => {
+                let gathered: Vec<u8> = buffer.chunks().flatten().copied().collect();
+                PyBytes::new(py, &gathered)
+            }
+        })
     }
 
     /// Queues it on the owner's thread.
@@ -192,10 +205,9 @@ impl Connection {
         let len: usize = pieces.iter().map(Piece::len).sum();
         let reactor = self.reactor.get();
         let core = reactor.core_here();
-        if !self.admit(py, len)? {
+        let Some(roomy) = self.admit(py, len)? else {
             return Ok(false);
-        }
-        let roomy = reactor.shared.pending(self.token) <= self.high_water();
+        };
         if len == 0 {
             return Ok(roomy);
         }
@@ -213,8 +225,23 @@ impl Connection {
         Ok(roomy)
     }
 
-    /// Judges and queues what was made here for this connection. Returns whether there is room for more.
-    pub(crate) fn send_owned(
+    /// Judges and queues bytes that were made here for this connection. Returns whether there is room for more.
+    pub(crate) fn send_bytes(&self, py: Python<'_>, bytes: Vec<u8>) -> PyResult<bool> {
+        let reactor = self.reactor.get();
+        let core = reactor.core_here();
+        let Some(roomy) = self.admit(py, bytes.len())? else {
+            return Ok(false);
+        };
+        match core {
+            _ if bytes.is_empty() => {}
+            Some(mut core) => core.write_copy(self.token, &bytes),
+            None => reactor.post(Message::Write(self.token, vec![Outgoing::Owned(bytes)])),
+        }
+        Ok(roomy)
+    }
+
+    /// The same for what does not fit into one piece.
+    pub(crate) fn send_pieces(
         &self,
         py: Python<'_>,
         pieces: Vec<Outgoing<BytesPayload>>,
@@ -222,14 +249,14 @@ impl Connection {
         let reactor = self.reactor.get();
         let core = reactor.core_here();
         let len = pieces.iter().map(Outgoing::len).sum();
-        if !self.admit(py, len)? {
+        let Some(roomy) = self.admit(py, len)? else {
             return Ok(false);
-        }
+        };
         match core {
             Some(mut core) => core.write_pieces(self.token, pieces),
             None => reactor.post(Message::Write(self.token, pieces)),
         }
-        Ok(self.has_room())
+        Ok(roomy)
     }
 
     /// Tells the protocol what the application says.
@@ -264,9 +291,9 @@ impl Connection {
         self.reactor.get().shared.route_of(self.token)
     }
 
-    /// The peer's address, while the slot is this connection's.
-    pub(crate) fn peer_address(&self) -> SocketAddress {
-        self.reactor.get().shared.snapshot(self.token).peer
+    /// The peer's address, of a closed connection too.
+    pub(crate) fn peer_address(slf: &Bound<'_, Self>) -> SocketAddress {
+        Self::describe(slf).peer
     }
 
     /// Whether the engine is stopping: an answer is the last one.
@@ -276,15 +303,12 @@ impl Connection {
 
     /// Whether no more than `high_water` bytes are pending.
     pub(crate) fn has_room(&self) -> bool {
-        self.reactor.get().shared.pending(self.token) <= self.high_water()
+        self.reactor.get().shared.pending(self.token) <= self.route().high_water
     }
 
-    fn high_water(&self) -> u32 {
-        self.reactor.get().shared.route_of(self.token).high_water
-    }
-
-    /// Counts `len` bytes of output. False: not to be queued, by the output policy.
-    fn admit(&self, py: Python<'_>, len: usize) -> PyResult<bool> {
+    /// Counts `len` bytes of output, and returns whether there is room for more. None: not to be queued, by the output
+    /// policy.
+    fn admit(&self, py: Python<'_>, len: usize) -> PyResult<Option<bool>> {
         if len > limits::MAX_OUTPUT_BYTES {
             return Err(PyValueError::new_err(format!(
                 "one write of {len} bytes is above the ceiling of {}; write it in parts as on_writable allows",
@@ -293,21 +317,30 @@ impl Connection {
         }
         let reactor = self.reactor.get();
         match reactor.shared.admit(self.token, len) {
-            Admitted::Yes { .. } => Ok(true),
+            Admitted::Yes { roomy } => Ok(Some(roomy)),
+            refused => self.refused(py, refused, len).map(|()| None),
+        }
+    }
+
+    /// Does what a refusal of `len` bytes of output demands.
+    fn refused(&self, py: Python<'_>, refused: Admitted, len: usize) -> PyResult<()> {
+        let reactor = self.reactor.get();
+        match refused {
+            Admitted::Yes { .. } => Ok(()),
             Admitted::Closed => Err(errors::closed(py, "write")),
             Admitted::Breach(pending, OutputPolicy::Error) => {
                 Err(errors::slow_consumer(py, pending))
             }
             Admitted::Breach(_, OutputPolicy::Drop) => {
                 reactor.shared.count_dropped(len);
-                Ok(false)
+                Ok(())
             }
             Admitted::Breach(pending, OutputPolicy::Close) => {
                 reactor.shared.finish(self.token);
                 // The core may be in use right now, by this very write: the inbox serves both cases.
                 let reason = CloseReason::SlowConsumer(pending);
                 reactor.post(Message::Abort(self.token, reason));
-                Ok(false)
+                Ok(())
             }
         }
     }
@@ -468,9 +501,9 @@ impl Connection {
                         core.write_copy(self.token, content);
                         Ok(roomy)
                     }
-                    Admitted::Closed | Admitted::Breach(..) => {
+                    refused => {
                         drop(core);
-                        self.admit(py, content.len())
+                        self.refused(py, refused, content.len()).map(|()| false)
                     }
                 };
             }
@@ -507,15 +540,7 @@ impl Connection {
         let NativeFraming::Codec(codec) = framing else {
             return self.write(payload);
         };
-        let content = match Piece::new(payload)? {
-            Piece::Bytes(bytes) => bytes,
-            Piece::Foreign(buffer) => PyBytes::new(py, &buffer.to_vec(py)?),
-            Piece::View(slice) => PyBytes::new(py, &slice),
-            Piece::Buffer(buffer) => {
-                let gathered: Vec<u8> = buffer.chunks().flatten().copied().collect();
-                PyBytes::new(py, &gathered)
-            }
-        };
+        let content = Piece::new(payload)?.into_bytes(py)?;
         let envelope = codec.envelope(content.as_bytes()).map_err(errors::encode)?;
         let mut pieces = vec![];
         if !envelope.prefix().is_empty() {
@@ -699,15 +724,7 @@ pub(crate) fn write_many(
     data: &Bound<'_, PyAny>,
 ) -> PyResult<usize> {
     let py = data.py();
-    let bytes = match Piece::new(data)? {
-        Piece::Bytes(bytes) => bytes,
-        Piece::Foreign(buffer) => PyBytes::new(py, &buffer.to_vec(py)?),
-        Piece::View(slice) => PyBytes::new(py, &slice),
-        Piece::Buffer(buffer) => {
-            let gathered: Vec<u8> = buffer.chunks().flatten().copied().collect();
-            PyBytes::new(py, &gathered)
-        }
-    };
+    let bytes = Piece::new(data)?.into_bytes(py)?;
     let mut taken = 0;
     for connection in connections.try_iter()? {
         let connection = connection?;

@@ -9,14 +9,15 @@ use std::sync::{Mutex, PoisonError};
 
 use floodway_app::http1::{Head, Version};
 use floodway_conn::Route;
-use floodway_sys::SocketAddress;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyString};
 
-use crate::request::{Request, percent_decoded};
+use crate::address::host_and_port;
+use crate::octets::percent_decoded;
+use crate::request::Request;
 
 /// Makes environs: copies of a template, with what is different for each request. Any thread; one for each thread that
 /// makes many, since it has a lock.
@@ -177,15 +178,6 @@ impl Memory {
     }
 }
 
-/// None for a Unix socket, which has neither.
-fn host_and_port(address: &SocketAddress) -> Option<(IpAddr, u16)> {
-    match address {
-        SocketAddress::V4(v4) => Some((IpAddr::V4(*v4.ip()), v4.port())),
-        SocketAddress::V6(v6) => Some((IpAddr::V6(*v6.ip()), v6.port())),
-        SocketAddress::Unix(_) => None,
-    }
-}
-
 /// A port as text.
 fn decimal(py: Python<'_>, mut port: u16) -> Bound<'_, PyString> {
     let mut digits = [0; 5];
@@ -219,12 +211,7 @@ fn set_headers(environ: &Bound<'_, PyDict>, names: &mut Names, head: &Head) -> P
 /// The values of a header that came more than once.
 fn joined(head: &Head, name: &[u8]) -> Vec<u8> {
     let separator: &[u8] = if name == b"cookie" { b"; " } else { b"," };
-    let values: Vec<&[u8]> = head
-        .headers()
-        .filter(|(one, _)| *one == name)
-        .map(|(_, value)| value)
-        .collect();
-    values.join(separator)
+    head.values(name).collect::<Vec<_>>().join(separator)
 }
 
 fn is_chunked(head: &Head) -> bool {

@@ -4,7 +4,8 @@ use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 
-use crate::request::{Request, latin1};
+use crate::octets::latin1;
+use crate::request::Request;
 
 /// The headers of a request: a mapping from names, in any case, to text. A name that came more than once has all its
 /// values, joined by commas (RFC 9110, section 5.3); `get_all` gives them one by one.

@@ -3,18 +3,19 @@
 //! A request that is taken in becomes a [`Visit`], which lasts until its answer is complete or nobody will complete it.
 //! Without an intake a request costs nothing of this; with one, the parts that were not asked for cost a comparison.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use floodway_app::http1::{Head, Version};
 use floodway_sys::SocketAddress;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::address::host_and_port;
 use crate::gate;
-use crate::request::latin1;
+use crate::octets::latin1;
+use crate::proxies::Trusted;
 
 /// Answers that may wait to be logged; more are counted as lost.
 const MAX_RECORDS: usize = 1 << 16;
@@ -64,16 +65,6 @@ struct Record {
     agent: Option<Vec<u8>>,
 }
 
-/// Peers whose word about their clients is taken.
-#[derive(Debug, Default)]
-struct Trusted {
-    everybody: bool,
-    /// Peers on Unix sockets.
-    local: bool,
-    /// Network and length of its prefix; of IPv4 as mapped into IPv6.
-    networks: Vec<(u128, u32)>,
-}
-
 /// A request on its way through the application.
 #[derive(Debug)]
 pub(crate) struct Visit {
@@ -96,7 +87,7 @@ impl Desk {
         let mut visit = Visit {
             desk: self.clone(),
             begun: Instant::now(),
-            client: ip_of(peer),
+            client: host_and_port(peer).map(|(ip, _)| ip.to_canonical()),
             is_forwarded: false,
             secure: None,
             status: 0,
@@ -110,7 +101,7 @@ impl Desk {
                 visit.client = Some(client);
                 visit.is_forwarded = true;
             }
-            visit.secure = last_element(head, b"x-forwarded-proto").and_then(secure);
+            visit.secure = Trusted::secure(head);
         }
         (visit, self.limit.is_none_or(|limit| under_way < limit))
     }
@@ -196,124 +187,6 @@ impl Visit {
     }
 }
 
-impl Trusted {
-    fn new(entries: &[String]) -> PyResult<Self> {
-        let mut trusted = Self::default();
-        for entry in entries {
-            match entry.as_str() {
-                "*" => trusted.everybody = true,
-                "unix" => trusted.local = true,
-                network => trusted.networks.push(parse_network(network).ok_or_else(|| {
-                    PyValueError::new_err(format!("{network:?} is no address or network"))
-                })?),
-            }
-        }
-        Ok(trusted)
-    }
-
-    /// None: a peer on a Unix socket.
-    fn has(&self, peer: Option<IpAddr>) -> bool {
-        let Some(peer) = peer else {
-            return self.everybody || self.local;
-        };
-        let bits = bits(peer);
-        self.everybody
-            || self
-                .networks
-                .iter()
-                .any(|(network, prefix)| is_within(bits, *network, *prefix))
-    }
-
-    /// Whom the proxies name: the last in the list whom nobody vouches for, else the first.
-    fn client(&self, head: &Head) -> Option<IpAddr> {
-        let mut client = None;
-        let values: Vec<&[u8]> = values(head, b"x-forwarded-for").collect();
-        for element in values
-            .iter()
-            .rev()
-            .flat_map(|value| value.rsplit(|byte| *byte == b','))
-        {
-            let Some(ip) = parse_ip(element.trim_ascii()) else {
-                break; // nothing to the left of what nobody can read is vouched for
-            };
-            client = Some(ip);
-            if !self.has(client) {
-                break;
-            }
-        }
-        client
-    }
-}
-
-fn values<'a>(head: &'a Head, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    head.headers()
-        .filter(move |(known, _)| *known == name)
-        .map(|(_, value)| value)
-}
-
-/// The last element of a list that may be spread over several headers: what the nearest proxy has said.
-fn last_element<'a>(head: &'a Head, name: &'a [u8]) -> Option<&'a [u8]> {
-    let value = values(head, name).last()?;
-    value
-        .rsplit(|byte| *byte == b',')
-        .next()
-        .map(<[u8]>::trim_ascii)
-}
-
-fn secure(scheme: &[u8]) -> Option<bool> {
-    match scheme.to_ascii_lowercase().as_slice() {
-        b"https" | b"wss" => Some(true),
-        b"http" | b"ws" => Some(false),
-        _ => None,
-    }
-}
-
-fn ip_of(peer: &SocketAddress) -> Option<IpAddr> {
-    match peer {
-        SocketAddress::V4(v4) => Some(IpAddr::V4(*v4.ip())),
-        SocketAddress::V6(v6) => Some(IpAddr::V6(*v6.ip()).to_canonical()),
-        SocketAddress::Unix(_) => None,
-    }
-}
-
-/// An address as proxies write it: with or without brackets and a port.
-fn parse_ip(text: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(text).ok()?;
-    let ip = if let Some(rest) = text.strip_prefix('[') {
-        rest.split_once(']')?.0.parse().ok()?
-    } else if let Ok(ip) = text.parse::<IpAddr>() {
-        ip
-    } else {
-        text.rsplit_once(':')?.0.parse().ok()?
-    };
-    Some(ip.to_canonical())
-}
-
-fn parse_network(text: &str) -> Option<(u128, u32)> {
-    let (address, prefix) = match text.split_once('/') {
-        Some((address, prefix)) => (address, Some(prefix.parse::<u32>().ok()?)),
-        None => (text, None),
-    };
-    let ip: IpAddr = address.parse().ok()?;
-    let (length, mapped) = match ip {
-        IpAddr::V4(_) => (32, 96),
-        IpAddr::V6(_) => (128, 0),
-    };
-    let prefix = prefix.unwrap_or(length);
-    (prefix <= length).then_some((bits(ip), mapped + prefix))
-}
-
-fn bits(ip: IpAddr) -> u128 {
-    match ip {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(v6) => Ipv6Addr::to_bits(v6),
-    }
-}
-
-fn is_within(address: u128, network: u128, prefix: u32) -> bool {
-    (address ^ network).leading_zeros() >= prefix
-}
-
 #[pymethods]
 impl Intake {
     /// `log`: record answers for `take`. `limit`: requests under way beyond which one is answered with 503. `trusted`: the
@@ -333,7 +206,7 @@ impl Intake {
         })))
     }
 
-    /// Call `spent` once, on a reactor's thread, when so many requests more have been taken in.
+    /// Call `spent` once, on the thread that takes the last one in, when so many requests more have been taken in.
     fn expect(&self, requests: usize, spent: Py<PyAny>) {
         let earlier = self
             .0
@@ -343,12 +216,6 @@ impl Intake {
             .replace(spent);
         drop(earlier);
         self.0.left.store(requests, Ordering::Relaxed);
-    }
-
-    /// Requests under way now.
-    #[getter]
-    fn under_way(&self) -> usize {
-        self.0.under_way.load(Ordering::Relaxed)
     }
 
     /// Answers that were too many to wait for the log.

@@ -38,6 +38,7 @@ mod link_buffer;
 mod load;
 mod newcomer;
 mod objects;
+mod octets;
 mod options;
 #[allow(
     unsafe_code,
@@ -45,6 +46,7 @@ mod options;
 )]
 mod payload;
 mod probe;
+mod proxies;
 #[allow(unsafe_code, reason = "a descriptor that Python lends for one call")]
 mod reactor;
 mod request;

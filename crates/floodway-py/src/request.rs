@@ -7,16 +7,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use floodway_app::http1::{self, Command, Date, Exchange, Fault, Head, Message, Version};
 use floodway_conn::{Line, Outgoing, REFERENCE_BYTES};
 use floodway_sys::SocketAddress;
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyString};
 
 use crate::connection::Connection;
 use crate::headers::Headers;
 use crate::intake::{Desk, Visit};
+use crate::octets::{fields, latin1, no_bytes, percent_decoded, piece};
 use crate::payload::BytesPayload;
 use crate::wsgi::Prepared;
-use crate::{address, errors, gate, link_buffer};
+use crate::{address, errors, gate, link_buffer, octets};
 
 /// What a client is told when too many requests are under way.
 const BUSY: &[u8] = b"Too many requests are under way\n";
@@ -174,7 +175,7 @@ impl Request {
         }
         match &self.away {
             Some(away) => away.peer.clone(),
-            None => self.connection.bind(py).get().peer_address(),
+            None => Connection::peer_address(self.connection.bind(py)),
         }
     }
 
@@ -203,117 +204,29 @@ impl Request {
         Ok(())
     }
 
-    pub(crate) fn more(&self) -> bool {
-        self.more
-    }
-
-    pub(crate) fn is_started(&self) -> bool {
-        self.exchange.started()
-    }
-
-    pub(crate) fn is_finished(&self) -> bool {
-        self.exchange.finished()
-    }
-
-    /// See `_read`.
-    pub(crate) fn read(&mut self, py: Python<'_>) -> PyResult<()> {
-        if let Some(word) = self.exchange.continues() {
-            let connection = self.connection.bind(py).get();
-            connection.send_owned(py, vec![Outgoing::Owned(word.to_vec())])?;
-        }
-        self.tell(py, Command::WantBody);
-        Ok(())
-    }
-
-    /// See `_respond`.
-    pub(crate) fn respond(
-        &mut self,
-        py: Python<'_>,
-        status: u16,
-        headers: &Bound<'_, PyAny>,
-        body: &Bound<'_, PyAny>,
-    ) -> PyResult<bool> {
-        let body = piece(body)?;
-        let content = body.as_bytes();
-        let mut out = Vec::with_capacity(256 + content.len().min(REFERENCE_BYTES));
-        self.begin(py, &mut out, status, headers, Some(content.len() as u64))?;
-        let wrapped = self.exchange.body(content.len(), false).map_err(fault)?;
-        let body = if wrapped.send {
-            body
-        } else {
-            PyBytes::new(py, b"")
-        };
-        let roomy = self.send(py, out, &body, wrapped.suffix)?;
-        self.note_sent(body.as_bytes().len());
-        self.finish(py);
-        Ok(roomy)
-    }
-
-    /// See `_start`.
-    pub(crate) fn start(
-        &mut self,
-        py: Python<'_>,
-        status: u16,
-        headers: &Bound<'_, PyAny>,
-        length: Option<u64>,
-    ) -> PyResult<bool> {
-        let mut out = Vec::with_capacity(256);
-        self.begin(py, &mut out, status, headers, length)?;
-        self.tell(py, Command::AnswerStarted);
-        let connection = self.connection.bind(py).get();
-        connection.send_owned(py, vec![Outgoing::Owned(out)])
-    }
-
-    /// See `_send`.
-    pub(crate) fn send_piece(
-        &mut self,
-        py: Python<'_>,
-        content: &Bound<'_, PyAny>,
-        more: bool,
-    ) -> PyResult<bool> {
-        let content = piece(content)?;
-        let wrapped = self
-            .exchange
-            .body(content.as_bytes().len(), more)
-            .map_err(fault)?;
-        let roomy = if wrapped.send {
-            let roomy = self.send(py, wrapped.prefix().to_vec(), &content, wrapped.suffix)?;
-            self.note_sent(content.as_bytes().len());
-            roomy
-        } else {
-            true
-        };
-        if !more {
-            self.finish(py);
-        }
-        Ok(roomy)
-    }
-
     fn finish(&mut self, py: Python<'_>) {
         let keep_alive = self.exchange.keep_alive();
         self.tell(py, Command::Finish { keep_alive });
         self.end_visit();
     }
 
-    /// Begins the answer that was prepared, unless it has begun.
+    /// Begins the answer that was prepared, whose first piece has `len` bytes. Returns the head.
     fn begin_prepared(
         &mut self,
         py: Python<'_>,
-        out: &mut Vec<u8>,
+        len: usize,
         length: Option<u64>,
-    ) -> PyResult<()> {
-        if self.exchange.started() {
-            return Ok(());
-        }
+    ) -> PyResult<Vec<u8>> {
         self.judge_stopping(py);
         let Some(prepared) = &self.prepared else {
             return Err(PyRuntimeError::new_err(
                 "a body came before start_response was called; call it first",
             ));
         };
+        let mut out = answer_of(len);
         self.exchange
             .start(
-                out,
+                &mut out,
                 prepared.status,
                 Some(prepared.reason()),
                 prepared.fields(),
@@ -323,7 +236,7 @@ impl Request {
             .map_err(fault)?;
         let status = prepared.status;
         self.note_start(status);
-        Ok(())
+        Ok(out)
     }
 
     /// While the engine stops, an answer is the connection's last.
@@ -337,8 +250,33 @@ impl Request {
         self.connection.bind(py).get().command(command);
     }
 
-    /// Queues `out`, then the piece, then `suffix`. Returns whether there is room for more.
+    /// Sends `out`, then a piece of the body, which is the last one unless more follows. Returns whether there is room for
+    /// more.
     fn send(
+        &mut self,
+        py: Python<'_>,
+        mut out: Vec<u8>,
+        piece: &Bound<'_, PyBytes>,
+        more: bool,
+    ) -> PyResult<bool> {
+        let content = piece.as_bytes();
+        let wrapped = self.exchange.body(content.len(), more).map_err(fault)?;
+        let mut is_roomy = true;
+        if wrapped.send {
+            out.extend_from_slice(wrapped.prefix());
+            is_roomy = self.queue(py, out, piece, wrapped.suffix)?;
+            self.note_sent(content.len());
+        } else if !out.is_empty() {
+            is_roomy = self.connection.bind(py).get().send_bytes(py, out)?;
+        }
+        if !more {
+            self.finish(py);
+        }
+        Ok(is_roomy)
+    }
+
+    /// Queues `out`, then the piece, then `suffix`. Returns whether there is room for more.
+    fn queue(
         &self,
         py: Python<'_>,
         mut out: Vec<u8>,
@@ -347,13 +285,13 @@ impl Request {
     ) -> PyResult<bool> {
         let connection = self.connection.bind(py).get();
         let content = piece.as_bytes();
-        if self.away.is_some() && content.len() >= REFERENCE_BYTES {
-            return self.send_copies(py, out, content, suffix);
-        }
         if content.len() < REFERENCE_BYTES {
             out.extend_from_slice(content);
             out.extend_from_slice(suffix);
-            return connection.send_owned(py, vec![Outgoing::Owned(out)]);
+            return connection.send_bytes(py, out);
+        }
+        if self.away.is_some() {
+            return self.queue_copies(py, out, content, suffix);
         }
         let mut pieces = vec![
             Outgoing::Owned(out),
@@ -362,12 +300,12 @@ impl Request {
         if !suffix.is_empty() {
             pieces.push(Outgoing::Owned(suffix.to_vec()));
         }
-        connection.send_owned(py, pieces)
+        connection.send_pieces(py, pieces)
     }
 
     /// The same for a thread that is not the reactor's: copies, since the reactor could not drop a reference without
     /// attaching to the interpreter, and as many at a time as there is room for.
-    fn send_copies(
+    fn queue_copies(
         &self,
         py: Python<'_>,
         out: Vec<u8>,
@@ -384,7 +322,7 @@ impl Request {
             if parts.peek().is_none() {
                 pieces.push(Outgoing::Owned(suffix.to_vec()));
             }
-            let is_roomy = connection.send_owned(py, std::mem::take(&mut pieces))?;
+            let is_roomy = connection.send_pieces(py, std::mem::take(&mut pieces))?;
             if parts.peek().is_none() {
                 return Ok(is_roomy);
             }
@@ -518,55 +456,75 @@ impl Request {
     }
 
     /// Whether more of the body follows, on demand.
-    #[getter]
-    fn _more(&self) -> bool {
+    #[getter(_more)]
+    pub(crate) fn more(&self) -> bool {
         self.more
     }
 
     /// Whether the answer has been started.
-    #[getter]
-    fn _started(&self) -> bool {
+    #[getter(_started)]
+    pub(crate) fn is_started(&self) -> bool {
         self.exchange.started()
     }
 
     /// Whether the answer is complete.
-    #[getter]
-    fn _finished(&self) -> bool {
+    #[getter(_finished)]
+    pub(crate) fn is_finished(&self) -> bool {
         self.exchange.finished()
     }
 
     /// Ask for more of the body: it comes as the connection's next data, (bytes, whether more follows).
-    fn _read(&mut self, py: Python<'_>) -> PyResult<()> {
-        self.read(py)
+    #[pyo3(name = "_read")]
+    pub(crate) fn read(&mut self, py: Python<'_>) -> PyResult<()> {
+        if let Some(word) = self.exchange.continues() {
+            let connection = self.connection.bind(py).get();
+            connection.send_bytes(py, word.to_vec())?;
+        }
+        self.tell(py, Command::WantBody);
+        Ok(())
     }
 
     /// Answer at once. Headers are pairs of bytes or str. Raises ValueError for what no HTTP message can carry, and
     /// ConnectionClosed if the client has gone.
-    fn _respond(
+    #[pyo3(name = "_respond")]
+    pub(crate) fn respond(
         &mut self,
         py: Python<'_>,
         status: u16,
         headers: &Bound<'_, PyAny>,
         body: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        self.respond(py, status, headers, body)
+        let body = piece(body)?;
+        let len = body.as_bytes().len();
+        let mut out = answer_of(len);
+        self.begin(py, &mut out, status, headers, Some(len as u64))?;
+        self.send(py, out, &body, false)
     }
 
     /// Begin an answer whose body follows by `_send`. `length`: of the body, if it is known.
-    #[pyo3(signature = (status, headers, length = None))]
-    fn _start(
+    #[pyo3(name = "_start", signature = (status, headers, length = None))]
+    pub(crate) fn start(
         &mut self,
         py: Python<'_>,
         status: u16,
         headers: &Bound<'_, PyAny>,
         length: Option<u64>,
     ) -> PyResult<bool> {
-        self.start(py, status, headers, length)
+        let mut out = answer_of(0);
+        self.begin(py, &mut out, status, headers, length)?;
+        self.tell(py, Command::AnswerStarted);
+        self.connection.bind(py).get().send_bytes(py, out)
     }
 
     /// Send a piece of the body; `more` False: the last. Returns False when more than `high_water` bytes are pending.
-    fn _send(&mut self, py: Python<'_>, piece: &Bound<'_, PyAny>, more: bool) -> PyResult<bool> {
-        self.send_piece(py, piece, more)
+    #[pyo3(name = "_send", signature = (piece, more))]
+    pub(crate) fn send_piece(
+        &mut self,
+        py: Python<'_>,
+        piece: &Bound<'_, PyAny>,
+        more: bool,
+    ) -> PyResult<bool> {
+        self.send(py, Vec::new(), &octets::piece(piece)?, more)
     }
 
     /// WSGI: check what `start_response` was given, and keep it for when the answer begins. `again`: it may replace what was
@@ -594,19 +552,10 @@ impl Request {
         };
         let mut out = Vec::new();
         if !self.exchange.started() {
-            out.reserve(256 + piece.as_bytes().len().min(REFERENCE_BYTES));
-            self.begin_prepared(py, &mut out, None)?;
+            out = self.begin_prepared(py, piece.as_bytes().len(), None)?;
             self.tell(py, Command::AnswerStarted);
         }
-        let wrapped = self
-            .exchange
-            .body(piece.as_bytes().len(), true)
-            .map_err(fault)?;
-        out.extend_from_slice(wrapped.prefix());
-        let nothing = PyBytes::new(py, b"");
-        let piece = if wrapped.send { piece } else { &nothing };
-        let is_roomy = self.send(py, out, piece, wrapped.suffix)?;
-        self.note_sent(piece.as_bytes().len());
+        let is_roomy = self.send(py, out, piece, true)?;
         if is_roomy || self.away.is_none() {
             return Ok(is_roomy);
         }
@@ -636,22 +585,12 @@ impl Request {
         let Ok(body) = body.cast_exact::<PyBytes>() else {
             return Err(no_bytes(body));
         };
-        let content = body.as_bytes();
         let mut out = Vec::new();
         if !self.exchange.started() {
-            out.reserve(256 + content.len().min(REFERENCE_BYTES));
-            self.begin_prepared(py, &mut out, Some(content.len() as u64))?;
+            let len = body.as_bytes().len();
+            out = self.begin_prepared(py, len, Some(len as u64))?;
         }
-        let wrapped = self.exchange.body(content.len(), false).map_err(fault)?;
-        out.extend_from_slice(wrapped.prefix());
-        let nothing = PyBytes::new(py, b"");
-        let piece = if wrapped.send { body } else { &nothing };
-        if !(out.is_empty() && piece.as_bytes().is_empty() && wrapped.suffix.is_empty()) {
-            self.send(py, out, piece, wrapped.suffix)?;
-            self.note_sent(piece.as_bytes().len());
-        }
-        self.finish(py);
-        Ok(())
+        self.send(py, out, body, false).map(drop)
     }
 
     fn __repr__(&self) -> String {
@@ -663,132 +602,9 @@ impl Request {
     }
 }
 
-/// Bytes as text, as HTTP reads its own (RFC 9110, section 5.5).
-pub(crate) fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if bytes.is_ascii() => PyString::new(py, text),
-        _ => PyString::new(
-            py,
-            &bytes
-                .iter()
-                .map(|byte| char::from(*byte))
-                .collect::<String>(),
-        ),
-    }
-}
-
-/// Bytes with every `%` and two digits as the byte they stand for; what is no such triple stays.
-pub(crate) fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
-    let digit = |at: usize| {
-        let byte = *bytes.get(at)?;
-        char::from(byte).to_digit(16).map(|digit| digit as u8)
-    };
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        if let (b'%', Some(high), Some(low)) = (byte, digit(at + 1), digit(at + 2)) {
-            decoded.push(high << 4 | low);
-            at += 3;
-        } else {
-            decoded.push(byte);
-            at += 1;
-        }
-    }
-    decoded
-}
-
-/// A name or value of a header.
-enum Octets<'py> {
-    Bytes(Bound<'py, PyBytes>),
-    Copied(Vec<u8>),
-}
-
-impl AsRef<[u8]> for Octets<'_> {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Bytes(bytes) => bytes.as_bytes(),
-            Self::Copied(bytes) => bytes,
-        }
-    }
-}
-
-impl<'py> Octets<'py> {
-    fn new(value: &Bound<'py, PyAny>) -> PyResult<Self> {
-        match value.cast_exact::<PyBytes>() {
-            Ok(bytes) => Ok(Self::Bytes(bytes.clone())),
-            Err(_) => octets(value).map(Self::Copied),
-        }
-    }
-}
-
-/// A piece of a body as bytes.
-fn piece<'py>(content: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-    match content.cast_exact::<PyBytes>() {
-        Ok(bytes) => Ok(bytes.clone()),
-        Err(_) => buffer(content).map(|bytes| PyBytes::new(content.py(), &bytes)),
-    }
-}
-
-/// The bytes of text in latin-1, or of a buffer of bytes.
-fn octets(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-    if let Ok(text) = value.cast::<PyString>() {
-        let mut octets = Vec::new();
-        octets_of_text(text, &mut octets)?;
-        return Ok(octets);
-    }
-    buffer(value)
-}
-
-/// A copy of a buffer of bytes.
-fn buffer(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-    match pyo3::buffer::PyBuffer::<u8>::get(value) {
-        Ok(buffer) => buffer.to_vec(value.py()),
-        Err(_) => Err(no_bytes(value)),
-    }
-}
-
-/// Appends the bytes of text in latin-1.
-pub(crate) fn octets_of_text(text: &Bound<'_, PyString>, octets: &mut Vec<u8>) -> PyResult<()> {
-    let text = text.to_str()?;
-    if text.is_ascii() {
-        octets.extend_from_slice(text.as_bytes());
-        return Ok(());
-    }
-    for letter in text.chars() {
-        octets.push(u8::try_from(letter).map_err(|_| {
-            PyValueError::new_err(format!(
-                "{text:?} has letters that a header cannot carry (beyond latin-1); percent-encode them"
-            ))
-        })?);
-    }
-    Ok(())
-}
-
-/// What a piece of a body that is no bytes raises.
-fn no_bytes(value: &Bound<'_, PyAny>) -> PyErr {
-    match value.get_type().name() {
-        Ok(name) => PyTypeError::new_err(format!(
-            "an answer is made of bytes, not {name}; encode text with .encode()"
-        )),
-        Err(error) => error,
-    }
-}
-
-fn fields<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<(Octets<'py>, Octets<'py>)>> {
-    headers
-        .try_iter()?
-        .map(|pair| {
-            let pair = pair?;
-            if let Ok(pair) = pair.cast_exact::<PyTuple>()
-                && pair.len() == 2
-            {
-                let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
-                return Ok((Octets::new(&name)?, Octets::new(&value)?));
-            }
-            let [name, value]: [Bound<'py, PyAny>; 2] = pair.extract()?;
-            Ok((Octets::new(&name)?, Octets::new(&value)?))
-        })
-        .collect()
+/// Memory for an answer whose first piece has `len` bytes: its head, and the piece if it is copied.
+fn answer_of(len: usize) -> Vec<u8> {
+    Vec::with_capacity(256 + len.min(REFERENCE_BYTES))
 }
 
 /// A copy in blocks of this thread's.

@@ -5,7 +5,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
-use crate::request::{fault, octets_of_text};
+use crate::octets::octets_of_text;
+use crate::request::fault;
 
 /// Headers about one connection only, which PEP 3333 forbids: a server and its client agree on them.
 const HOP_BY_HOP: [&[u8]; 8] = [

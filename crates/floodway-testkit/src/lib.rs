@@ -1,7 +1,7 @@
 //! Helpers that Floodway's Rust tests share; a dev-dependency only.
 //!
-//! [`check_every_split`] is the one way in which codec tests feed bytes, and [`check_conversation`] that for protocols; [`config`] is the one place
-//! that says how long property tests run; `strategies` are the kinds of bytes they run on.
+//! [`check_every_split`] is the one way in which codec tests feed bytes, and [`check_conversation`] that for protocols;
+//! [`config`] is the one place that says how long property tests run; `strategies` are the kinds of bytes they run on.
 
 #![forbid(unsafe_code)]
 

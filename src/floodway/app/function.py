@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from floodway.app.apology import ErrorLog, apologise
 from floodway.app.application import describe_failure
 from floodway.app.front import Front
 from floodway.app.handler import Handler
@@ -18,7 +19,6 @@ from floodway.conn.connection import Connection
 from floodway.conn.engine import Engine
 from floodway.conn.route import FramingLike
 from floodway.errors import ConnectionClosed
-from floodway.log import Throttle
 
 logger: Final = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class FunctionHandler(Handler[Request]):
         self.framing: FramingLike = Http1(whole_bodies=True, server=options.server_header, intake=self._front.intake)
         self._function = function
         self._debug = options.debug
-        self._throttle = Throttle(burst=20)  # clients may be able to make it raise at will
+        self._errors = ErrorLog(logger)
 
     def on_start(self, engine: Engine) -> None:
         """Begin to count and log."""
@@ -53,7 +53,7 @@ class FunctionHandler(Handler[Request]):
         except ConnectionClosed:
             pass  # the client has left; on_close says why
         except Exception as error:  # noqa: BLE001 - the application's
-            self._apologise(conn, data, error)
+            self._fail(data, error)
 
     def on_writable(self, conn: Connection) -> None:
         """Go on with a body that waited for the client."""
@@ -87,22 +87,14 @@ class FunctionHandler(Handler[Request]):
             stream.close()
         except Exception as error:  # noqa: BLE001 - the application's
             stream.close()
-            self._apologise(conn, stream.request, error)
+            self._fail(stream.request, error)
 
-    def _apologise(self, conn: Connection, request: Request, error: Exception) -> None:
-        """Answer with 500; where an answer has begun, only the end of the connection says that it failed."""
-        text = "the application raised for %s %s from %s"
-        extra = {"conn": conn.id, "peer": conn.peer}
-        self._throttle.log(
-            logger, logging.ERROR, text, request.method, request.path, conn.peer, error=error, extra=extra
-        )
-        if request._started:  # noqa: SLF001 - made for applications' handlers
-            conn.abort()
-            return
-        try:
-            complete(request, Response(describe_failure(error) if self._debug else "Internal Server Error\n", 500))
-        except ConnectionClosed:
-            pass  # the client has left, or the application had it leave
+    def _fail(self, request: Request, error: Exception) -> None:
+        self._errors.log(request, error)
+        if self._debug:
+            apologise(request, describe_failure(error))
+        else:
+            apologise(request)
 
 
 class _Stream:

@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from floodway.app.asgi import handler
-from floodway.base.address import TcpAddress
 from tests.helpers.asgi import Client, Receive, Scope, Send, Signal, answer, read_body, request, serving
+from tests.helpers.peers import port_of
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
 
@@ -156,9 +156,7 @@ def test_an_application_asks_another_server_with_httpx_and_with_streams() -> Non
         return " ".join([one.text for one in answers] + [raw.partition(b"\r\n\r\n")[2].decode()])
 
     with serving(other) as engine:
-        address = engine.addresses[0]
-        assert isinstance(address, TcpAddress)
-        port = address.port
+        port = port_of(engine)
         assert result_of(application) == b" ".join([b"from the other"] * 6)
 
 
@@ -248,9 +246,7 @@ def test_many_requests_at_once_on_many_connections() -> None:
         return [one.text for one in answers]
 
     with serving(application) as engine:
-        address = engine.addresses[0]
-        assert isinstance(address, TcpAddress)
-        assert asyncio.run(ask_all(address.port)) == [f"/{n}" for n in range(300)]
+        assert asyncio.run(ask_all(port_of(engine))) == [f"/{n}" for n in range(300)]
 
 
 def test_without_eager_tasks_everything_is_as_with_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 from floodway.base.address import TcpAddress
 from floodway.config import ApplicationOptions
 from tests.helpers.asgi import Client, Receive, Scope, Send, answer, request, serving, serving_with_lifespan
+from tests.helpers.peers import port_of
 
 KEYS = [
     "type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string", "root_path", "headers",
@@ -119,13 +120,12 @@ def test_on_a_wildcard_listener_the_server_is_the_address_that_the_client_used()
 
     scopes = Scopes()
     with serving(scopes, "tcp://0.0.0.0:0") as engine:
-        address = engine.addresses[0]
-        assert isinstance(address, TcpAddress)
-        with socket.create_connection(("127.0.0.3", address.port), timeout=20) as peer:
+        port = port_of(engine)
+        with socket.create_connection(("127.0.0.3", port), timeout=20) as peer:
             peer.sendall(request())
             peer.recv(1000)
             assert scopes.seen[0]["client"] == peer.getsockname()
-            assert scopes.seen[0]["server"] == ("127.0.0.3", address.port)
+            assert scopes.seen[0]["server"] == ("127.0.0.3", port)
 
 
 def test_on_a_unix_socket_the_server_is_its_path_and_the_client_unknown(tmp_path: Path) -> None:

@@ -197,3 +197,20 @@ def test_request_attributes_are_what_was_sent() -> None:
         client.ask(get("/a%20b%2Fc?d=%20", "x-oNE: 1"))
     assert seen[:6] == ["GET", "/a%20b%2Fc?d=%20", "/a b/c", "d=%20", "http", "1.1"]
     assert seen[6:] == ["1", None]
+
+
+def test_a_request_knows_its_client_when_another_has_taken_the_place() -> None:
+    requests: list[Request] = []
+
+    def keep(request: Request) -> str:
+        requests.append(request)
+        return str(request.peer)
+
+    with serving(keep) as engine:
+        for _ in range(2):
+            with Client.of(engine) as client:
+                client.ask(get())
+            wait_until(lambda: engine.stats().total.connections == 0, "the end of the connection")
+        with Client.of(engine) as client:
+            client.ask(get())
+            assert len({request.peer for request in requests}) == 3

@@ -13,9 +13,9 @@ import pytest
 
 import floodway
 from floodway.app.message import Request, Response
-from tests.helpers.fault_peers import port_of
 from tests.helpers.http_client import serving
 from tests.helpers.optional import module
+from tests.helpers.peers import port_of
 
 MIB = 1 << 20
 PIECE = bytes(number * 31 % 251 for number in range(65_537))

@@ -15,9 +15,8 @@ import pytest
 
 import floodway
 from floodway.app.interface import handler_of
-from floodway.base.address import TcpAddress
 from tests.helpers.certificates import Authority
-from tests.helpers.peers import dial, read_to_end
+from tests.helpers.peers import dial, port_of, read_to_end
 from tests.helpers.waiting import wait_until
 
 MIB = 1 << 20
@@ -43,9 +42,7 @@ def serving(authority: Authority, app: object, **options: Any) -> Iterator[tuple
     """An engine that serves the application, and the URL of it."""
     handler = handler_of(app, floodway.ApplicationOptions(), "the test")
     with floodway.Engine(handler, "tls://127.0.0.1:0", tls=authority.config, **options) as engine:
-        address = engine.addresses[0]
-        assert isinstance(address, TcpAddress)
-        yield engine, f"https://localhost:{address.port}"
+        yield engine, f"https://localhost:{port_of(engine)}"
 
 
 def fetch(authority: Authority, url: str) -> bytes:
@@ -156,9 +153,7 @@ def test_asyncio_clients_and_many_requests_at_once(authority: Authority) -> None
         return await asyncio.gather(*(ask(port) for _ in range(20)))
 
     with serving(authority, application) as (engine, _):
-        address = engine.addresses[0]
-        assert isinstance(address, TcpAddress)
-        assert asyncio.run(ask_all(address.port)) == [b"done"] * 20
+        assert asyncio.run(ask_all(port_of(engine))) == [b"done"] * 20
 
 
 def test_a_reload_under_load_loses_nothing(authority: Authority) -> None:

@@ -4,14 +4,12 @@ import re
 import shutil
 import signal
 import subprocess
-import threading
 from collections import Counter
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pytest
 
+from tests.helpers.crew import Crew
 from tests.helpers.http_client import Client, get
 from tests.helpers.waiting import wait_until
 from tests.helpers.worker_service import WorkerService, dial
@@ -31,34 +29,21 @@ RESTARTS = 12
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
-class Regulars:
+class Regulars(Crew):
     """Clients that keep their connection until they are told that it ends, and then make another."""
 
     def __init__(self, target: str | tuple[str, int], count: int, path: str) -> None:
+        super().__init__(*[self._run] * count)
         self._target, self._path = target, path
-        self._over = threading.Event()
         self.outcomes: Counter[str] = Counter()
         self.answers: Counter[bytes] = Counter()
-        self._threads = [threading.Thread(target=self._run) for _ in range(count)]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
 
     def wait_for(self, answer: str) -> None:
         """Wait until somebody got this answer."""
         wait_until(lambda: any(body.endswith(answer.encode()) for body in list(self.answers)), answer)
 
     def _run(self) -> None:
-        while not self._over.is_set():
+        while not self.is_over:
             try:
                 with Client(dial(self._target)) as client:
                     self._stay(client)
@@ -66,7 +51,7 @@ class Regulars:
                 self.outcomes[repr(error)] += 1
 
     def _stay(self, client: Client) -> None:
-        while not self._over.is_set():
+        while not self.is_over:
             answer = client.ask(get(self._path))
             self.outcomes[str(answer.status)] += 1
             if self._path == "/":

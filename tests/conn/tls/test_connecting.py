@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import floodway
-from floodway.base.address import TcpAddress
 from tests.helpers.certificates import Authority
 from tests.helpers.journal import Echo, Journal
+from tests.helpers.peers import port_of
 from tests.helpers.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
@@ -33,9 +33,7 @@ class Collector(Journal):
 def server(authority: Authority) -> Iterator[int]:
     """An echo with TLS; gives its port."""
     with floodway.Engine(Echo(), "tls://127.0.0.1:0", tls=authority.config) as engine:
-        address = engine.addresses[0]
-        assert isinstance(address, TcpAddress)
-        yield address.port
+        yield port_of(engine)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -123,9 +121,7 @@ def test_a_client_shows_its_certificate_to_a_server_that_asks(authority: Authori
 def test_a_server_without_tls_ends_the_connection_with_an_error(authority: Authority) -> None:
     with floodway.Engine(Echo(), "tcp://127.0.0.1:0") as engine:
         client = Collector()
-        address = engine.addresses[0]
-        assert isinstance(address, TcpAddress)
-        engine.connect(f"tls://127.0.0.1:{address.port}", client, tls=floodway.ClientTLS(ca=authority.root))
+        engine.connect(f"tls://127.0.0.1:{port_of(engine)}", client, tls=floodway.ClientTLS(ca=authority.root))
         (error,) = client.wait_closed()
         assert isinstance(error, floodway.TLSError)
 

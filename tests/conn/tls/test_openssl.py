@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 import floodway
-from floodway.base.address import TcpAddress
 from tests.helpers.certificates import Authority
 from tests.helpers.journal import Echo
+from tests.helpers.peers import port_of
 
 
 class Once(Echo):
@@ -23,9 +23,7 @@ class Once(Echo):
 
 def client(engine: floodway.Engine, authority: Authority, *arguments: str) -> str:
     """What it prints."""
-    address = engine.addresses[0]
-    assert isinstance(address, TcpAddress)
-    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{address.port}", "-CAfile", str(authority.root)]
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port_of(engine)}", "-CAfile", str(authority.root)]
     done = subprocess.run(
         [*command, "-verify_return_error", "-ign_eof", *arguments],
         input="question\n",

@@ -105,8 +105,13 @@ impl Head {
 
     /// The value of the first header of that name, which is given in lower case.
     pub fn header(&self, name: &[u8]) -> Option<&[u8]> {
+        self.values(name).next()
+    }
+
+    /// The values of all headers of that name, which is given in lower case.
+    pub fn values(&self, name: &[u8]) -> impl Iterator<Item = &[u8]> {
         self.headers()
-            .find(|(known, _)| *known == name)
+            .filter(move |(known, _)| *known == name)
             .map(|(_, value)| value)
     }
 

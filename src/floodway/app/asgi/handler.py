@@ -12,20 +12,19 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
 
+from floodway.app.apology import RAISED, ErrorLog, apologise
 from floodway.app.asgi.http import AsgiContext, AsgiExchange, new_context
 from floodway.app.asgi.lifespan import Application, Lifespan
 from floodway.app.front import Front
 from floodway.app.handler import Handler
 from floodway.app.http1 import Http1
-from floodway.app.message import Request, Response, complete
+from floodway.app.message import Request
 from floodway.base.address import TcpAddress
 from floodway.config import ApplicationOptions
 from floodway.conn.connection import Connection
 from floodway.conn.engine import Engine
 from floodway.conn.loop_reactor import CLEAN_UP_SECONDS
 from floodway.conn.route import FramingLike
-from floodway.errors import ConnectionClosed
-from floodway.log import Throttle
 
 logger: Final = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
         self._application = application
         self._server: tuple[str, int | None] | None = None
         self._runs: dict[asyncio.AbstractEventLoop, tuple[AsgiContext, set[asyncio.Task[None]]]] = {}
-        self._throttle = Throttle(burst=20)  # clients may be able to make it raise at will
+        self._errors = ErrorLog(logger)
 
     def on_start(self, engine: Engine) -> None:
         """Remember where all requests will come in, if there is one such place."""
@@ -128,30 +127,13 @@ class ASGIHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
         # Once it knows that the client has left, an application may well raise, or give up.
         is_its_own = request._finished or not exchange.knows  # noqa: SLF001 - the same
         if not isinstance(error, (KeyboardInterrupt, SystemExit)):  # the event loop has raised those
-            self._log(conn, request, error, is_its_own=is_its_own)
+            self._log(request, error, is_its_own=is_its_own)
         if not request._finished and not conn.is_closed:  # noqa: SLF001 - the same
-            _give_up(conn, request)
+            apologise(request)
 
-    def _log(self, conn: Connection, request: Request, error: BaseException | None, *, is_its_own: bool) -> None:
-        text = (
-            "the application raised for %s %s from %s"
-            if error is not None
-            else "the application returned without a complete answer to %s %s from %s"
-        )
-        about = request.method, request.path, conn.peer
+    def _log(self, request: Request, error: BaseException | None, *, is_its_own: bool) -> None:
+        text = RAISED if error is not None else "the application returned without a complete answer to %s %s from %s"
         if is_its_own:
-            extra = {"conn": conn.id, "peer": conn.peer}
-            self._throttle.log(logger, logging.ERROR, text, *about, error=error, extra=extra)
+            self._errors.log(request, error, text)
         else:
-            logger.debug(text, *about, exc_info=error)
-
-
-def _give_up(conn: Connection, request: Request) -> None:
-    """Answer with 500; where an answer has begun, only the end of the connection says that it failed."""
-    if request._started:  # noqa: SLF001 - made for applications' handlers
-        conn.abort()
-        return
-    try:
-        complete(request, Response("Internal Server Error\n", 500))
-    except ConnectionClosed:
-        pass  # it has gone
+            logger.debug(text, request.method, request.path, request.peer, exc_info=error)

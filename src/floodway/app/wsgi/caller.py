@@ -3,10 +3,10 @@
 import logging
 from typing import Final
 
-from floodway.app.message import Request, Response, complete
+from floodway.app.apology import ErrorLog, apologise
+from floodway.app.message import Request
 from floodway.app.wsgi.answer import Answer, Application, Environ
 from floodway.errors import ConnectionClosed
-from floodway.log import Throttle
 
 logger: Final = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ class Caller:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._throttle = Throttle(burst=20)  # clients may be able to make it raise at will
+        self._errors = ErrorLog(logger)
 
     def call(self, request: Request, environ: Environ) -> Answer | None:
         """Answer a request. Returns what is still to be sent, when the client is behind; `go_on` does that."""
@@ -25,7 +25,7 @@ class Caller:
             if not answer.send(self._application(environ, answer.start_response)):
                 return answer
         except Exception as error:  # noqa: BLE001 - the application's
-            self._apologise(request, error)
+            self._fail(request, error)
         self.close(answer)
         return None
 
@@ -35,7 +35,7 @@ class Caller:
             if not answer.go_on():
                 return False
         except Exception as error:  # noqa: BLE001 - the application's
-            self._apologise(answer.request, error)
+            self._fail(answer.request, error)
         self.close(answer)
         return True
 
@@ -44,27 +44,13 @@ class Caller:
         try:
             answer.close()
         except Exception as error:  # noqa: BLE001 - the application's
-            self._log(answer.request, error)
+            self._errors.log(answer.request, error)
 
-    def _apologise(self, request: Request, error: Exception) -> None:
-        """Answer with 500; where an answer has begun, only the end of the connection says that it failed."""
+    def _fail(self, request: Request, error: Exception) -> None:
         if request.connection.is_closed:
             return  # the client has left or was refused, and an application may well raise then
         if isinstance(error, ConnectionClosed):
             request.connection.abort()  # it has left within its body
             return
-        self._log(request, error)
-        if request._started:  # noqa: SLF001 - made for applications' handlers
-            request.connection.abort()
-            return
-        try:
-            complete(request, Response("Internal Server Error\n", 500))
-        except ConnectionClosed:
-            pass  # it has left meanwhile
-
-    def _log(self, request: Request, error: Exception) -> None:
-        text = "the application raised for %s %s from %s"
-        extra = {"conn": request.connection.id, "peer": request.peer}
-        self._throttle.log(
-            logger, logging.ERROR, text, request.method, request.path, request.peer, error=error, extra=extra
-        )
+        self._errors.log(request, error)
+        apologise(request)
