@@ -46,12 +46,10 @@ pub(crate) fn configure_socket(
 
 impl<H: Host> Reactor<H> {
     pub(crate) fn settle_touched(&mut self) {
-        if self.shared.stats.output_queued.get() > self.limits.max_reactor_output {
-            self.keep_output_budget();
-        }
         while let Some(index) = self.touched.pop() {
             self.settle(index);
         }
+        self.keep_output_budget();
         self.out_area.clear();
     }
 
@@ -411,9 +409,7 @@ impl<H: Host> Reactor<H> {
                 let idle = idle
                     .filter(|_| open && rests)
                     .map(|idle| slot.progress.wrapping_add(idle));
-                let asked = active
-                    .filter(|_| open)
-                    .and_then(|active| active.conversation.as_ref()?.state.deadline());
+                let asked = active.filter(|_| open).and_then(Active::patience);
                 [flush, idle, asked]
                     .into_iter()
                     .flatten()
@@ -485,8 +481,8 @@ impl<H: Host> Reactor<H> {
                 }
                 if slot.state == State::Open
                     && let Some(active) = &mut active
+                    && active.patience().is_some_and(is_due)
                     && let Some(conversation) = &mut active.conversation
-                    && conversation.state.deadline().is_some_and(is_due)
                     && let Some(refusal) = conversation.state.expire(now)
                 {
                     return self.refuse(index, &refusal);
