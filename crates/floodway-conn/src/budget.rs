@@ -4,7 +4,8 @@
 //! - Bytes that several connections were sent by reference are in memory once, so they count once. Each of the
 //!   connections has an equal share of them.
 //! - Above the budget, connections are ended until what is left is within it: of those with at least an average share, the
-//!   one first of which the kernel took nothing for longest, and among equals the one with the most.
+//!   one first of which the kernel took nothing for longest (`SAME_TICKS` are no difference), and among equals the one with
+//!   the most.
 //! - It is judged once the kernel had the chance to take what was written.
 //!
 //! # Theory
@@ -19,10 +20,15 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use floodway_base::limits::TICK_MILLIS;
+
 use crate::message::{Host, Payload};
 use crate::output::OutQueue;
 use crate::reactor::Reactor;
 use crate::reason::CloseReason;
+
+/// Differences of less than this in how long nothing was taken say nothing about a reader.
+const SAME_TICKS: u32 = 200 / TICK_MILLIS;
 
 /// What was found by counting.
 #[derive(Debug, Default)]
@@ -100,7 +106,7 @@ impl<H: Host> Reactor<H> {
             .iter()
             .filter_map(|(index, slot)| {
                 let active = self.connections.actives.get(slot.active.checked_sub(1)?)?;
-                let waited = self.now.wrapping_sub(active.output_progress);
+                let waited = self.now.wrapping_sub(active.output_progress) / SAME_TICKS;
                 let pending = active.output.len();
                 (pending > 0).then(|| (waited, held.share(&active.output), pending, index))
             })
