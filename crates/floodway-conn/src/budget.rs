@@ -4,8 +4,8 @@
 //! - Bytes that several connections were sent by reference are in memory once, so they count once. Each of the
 //!   connections has an equal share of them.
 //! - Above the budget, connections are ended until what is left is within it: of those with at least an average share, the
-//!   one first of which the kernel took nothing for longest (`SAME_TICKS` are no difference), and among equals the one with
-//!   the most.
+//!   one first of which the kernel took nothing for longest (less than `SAME_TICKS` are no difference), and among equals the
+//!   one that was sent least before, of which the least is known.
 //! - It is judged once the kernel had the chance to take what was written.
 //!
 //! # Theory
@@ -19,6 +19,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
 
 use floodway_base::limits::TICK_MILLIS;
 
@@ -46,6 +47,16 @@ struct Held {
     bytes: u64,
     /// By the address at which a segment ends: how many queues have it, and the most that one has of it.
     segments: HashMap<usize, (u64, u64)>,
+}
+
+/// A connection with output.
+#[derive(Debug)]
+struct Consumer {
+    /// The highest goes first.
+    rank: (u32, Reverse<u64>),
+    share: u64,
+    pending: usize,
+    index: u32,
 }
 
 impl Held {
@@ -108,7 +119,13 @@ impl<H: Host> Reactor<H> {
                 let active = self.connections.actives.get(slot.active.checked_sub(1)?)?;
                 let waited = self.now.wrapping_sub(active.output_progress) / SAME_TICKS;
                 let pending = active.output.len();
-                (pending > 0).then(|| (waited, held.share(&active.output), pending, index))
+                let sent = self.shared.slots.shared(index).bytes_out.load(Relaxed);
+                (pending > 0).then(|| Consumer {
+                    rank: (waited, Reverse(sent)),
+                    share: held.share(&active.output),
+                    pending,
+                    index,
+                })
             })
             .collect();
         let Some(count) = u64::try_from(consumers.len())
@@ -117,17 +134,18 @@ impl<H: Host> Reactor<H> {
         else {
             return false;
         };
-        let average = consumers.iter().map(|(_, share, ..)| share).sum::<u64>() / count;
-        consumers.retain(|(_, share, ..)| *share >= average);
-        consumers.sort_unstable_by_key(|consumer| Reverse(*consumer));
+        let average = consumers.iter().map(|it| it.share).sum::<u64>() / count;
+        consumers.retain(|it| it.share >= average);
+        consumers.sort_unstable_by_key(|it| Reverse((it.rank, it.share)));
         let mut bytes = held.bytes;
-        for (_, share, pending, index) in consumers {
+        for consumer in consumers {
             if bytes <= budget {
                 break;
             }
-            bytes = bytes.saturating_sub(share);
+            bytes = bytes.saturating_sub(consumer.share);
             self.notices.output_budget(self.now);
-            self.fail(index, CloseReason::SlowConsumer(pending as u32));
+            let reason = CloseReason::SlowConsumer(consumer.pending as u32);
+            self.fail(consumer.index, reason);
         }
         true
     }
