@@ -18,7 +18,7 @@ MIB = 1 << 20
 BUDGET = 16 * MIB
 LARGE = bytes(8 * MIB)  # twice what the kernel takes
 CROWD = 20
-LIMITS: dict[str, Any] = {"max_reactor_output": BUDGET, "write_timeout": 30.0}
+OPTIONS: dict[str, Any] = {"max_reactor_output": BUDGET, "sub_reactors": 0}
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 
@@ -59,7 +59,7 @@ def crowd(engine: floodway.Engine, count: int = CROWD) -> Iterator[list[socket.s
 
 
 def test_bytes_that_many_are_sent_count_once(engine_with: MakeEngine) -> None:
-    with engine_with(Answering(lambda: LARGE), **LIMITS) as engine, crowd(engine) as peers:
+    with engine_with(Answering(lambda: LARGE), **OPTIONS) as engine, crowd(engine) as peers:
         wait_until(lambda: engine.stats().total.output_queued > 2 * BUDGET)
         for peer in peers:
             assert read_exactly(peer, len(LARGE)) == LARGE
@@ -68,7 +68,7 @@ def test_bytes_that_many_are_sent_count_once(engine_with: MakeEngine) -> None:
 
 def test_bytes_of_one_connection_each_are_bounded(engine_with: MakeEngine) -> None:
     handler = Answering(another)
-    with engine_with(handler, **LIMITS) as engine, crowd(engine):
+    with engine_with(handler, **OPTIONS) as engine, crowd(engine):
         wait_until(lambda: handler.answered == CROWD)
         wait_until(lambda: engine.stats().total.output_queued <= BUDGET)
         assert CROWD // 4 < slow(engine) < CROWD
@@ -79,7 +79,7 @@ def test_who_reads_stays_where_others_do_not(engine_with: MakeEngine) -> None:
     handler = Answering(another)
     stop = threading.Event()
     answers = 0
-    with engine_with(handler, **LIMITS) as engine, crowd(engine, 1) as [reader]:
+    with engine_with(handler, **OPTIONS) as engine, crowd(engine, 1) as [reader]:
 
         def read() -> None:
             nonlocal answers
@@ -104,7 +104,7 @@ def test_who_reads_stays_where_others_do_not(engine_with: MakeEngine) -> None:
 def test_what_is_shared_does_not_hide_what_is_not(engine_with: MakeEngine) -> None:
     bodies = iter([LARGE] * CROWD)
     handler = Answering(lambda: next(bodies, None) or another())
-    with engine_with(handler, **LIMITS) as engine, crowd(engine) as peers:
+    with engine_with(handler, **OPTIONS) as engine, crowd(engine) as peers:
         wait_until(lambda: engine.stats().total.output_queued > 2 * BUDGET)
         with crowd(engine):
             wait_until(lambda: handler.answered == 2 * CROWD)
