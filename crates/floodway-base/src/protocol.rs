@@ -39,6 +39,10 @@ pub trait Protocol: Send + fmt::Debug + Sized + 'static {
     /// The deadline has come, if this is not called too early. The connection ends if it returns something.
     fn expire(&mut self, now: u32) -> Option<Refusal>;
 
+    /// `receive` is called again: for a while it was not, because nothing was read from the peer. What the peer could not
+    /// do meanwhile does not make it late.
+    fn resume(&mut self, now: u32);
+
     /// The end of a connection whose peer speaks this protocol unencrypted although it must be.
     fn rebuke_plain() -> Refusal;
 

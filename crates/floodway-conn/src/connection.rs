@@ -231,6 +231,8 @@ pub(crate) struct Found {
 pub(crate) struct Conversation<P: Protocol> {
     pub state: P,
     pub message: Option<P::Message>,
+    /// Nothing is looked at, since something keeps the connection from being read: its time stands still.
+    pub is_held: bool,
     /// To the thread that has the exchange, where messages are handed off.
     pub line: Option<LineEnd<P::Message>>,
 }
@@ -373,6 +375,19 @@ impl<H: Host> Active<H> {
         state.is_none_or(Protocol::is_at_rest)
     }
 
+    /// Stops the time of the protocol, if there is one, until it is asked for the next message.
+    pub fn hold(&mut self) {
+        if let Some(conversation) = &mut self.conversation {
+            conversation.is_held = true;
+        }
+    }
+
+    /// The tick at which the protocol, if there is one, has waited too long for the peer.
+    pub fn patience(&self) -> Option<u32> {
+        let conversation = self.conversation.as_ref().filter(|it| !it.is_held)?;
+        conversation.state.deadline()
+    }
+
     /// Whether the protocol, if there is one, owes the peer something.
     pub fn owes(&self) -> bool {
         let state = self.conversation.as_ref().map(|it| &it.state);
@@ -446,6 +461,8 @@ mod tests {
         fn deadline(&self) -> Option<u32> {
             None
         }
+
+        fn resume(&mut self, _: u32) {}
 
         fn rebuke_plain() -> Refusal {
             Refusal {

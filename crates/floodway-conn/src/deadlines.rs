@@ -67,9 +67,7 @@ impl<H: Host> Reactor<H> {
                 let idle = idle
                     .filter(|_| open && rests)
                     .map(|idle| slot.progress.wrapping_add(idle));
-                let asked = active
-                    .filter(|_| open)
-                    .and_then(|active| active.conversation.as_ref()?.state.deadline());
+                let asked = active.filter(|_| open).and_then(Active::patience);
                 [flush, idle, asked]
                     .into_iter()
                     .flatten()
@@ -141,8 +139,8 @@ impl<H: Host> Reactor<H> {
                 }
                 if slot.state == State::Open
                     && let Some(active) = &mut active
+                    && active.patience().is_some_and(is_due)
                     && let Some(conversation) = &mut active.conversation
-                    && conversation.state.deadline().is_some_and(is_due)
                     && let Some(refusal) = conversation.state.expire(now)
                 {
                     return self.refuse(index, &refusal);

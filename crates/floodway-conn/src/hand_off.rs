@@ -303,3 +303,140 @@ impl<H: Host> Reactor<H> {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddrV4};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    type End = LineEnd<usize>;
+
+    /// A message for a queue, and the reactor's end of its line.
+    fn handed(message: usize) -> (Handed<usize>, End) {
+        let line = Arc::new(Line::new());
+        let end = LineEnd(Arc::clone(&line));
+        let handed = Handed {
+            source: 0,
+            token: Token {
+                slot: 0,
+                generation: 0,
+            },
+            peer: std::net::SocketAddr::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1)).into(),
+            message,
+            payload: Vec::new(),
+            line,
+        };
+        (handed, end)
+    }
+
+    fn put(queue: &HandOff<usize>, message: usize) -> Option<End> {
+        let (handed, end) = handed(message);
+        queue.put(handed).then_some(end)
+    }
+
+    fn until(condition: impl Fn() -> bool) {
+        while !condition() {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn messages_come_in_order_up_to_the_capacity() {
+        let queue = HandOff::new(2);
+        let ends = [put(&queue, 1), put(&queue, 2)];
+        assert!(ends.iter().all(Option::is_some));
+        assert!(put(&queue, 3).is_none());
+        assert_eq!(queue.next().map(|it| it.message), Some(1));
+        let third = put(&queue, 3);
+        assert!(third.is_some());
+        assert_eq!(queue.try_next().map(|it| it.message), Some(2));
+        assert_eq!(queue.try_next().map(|it| it.message), Some(3));
+        assert!(queue.try_next().is_none());
+    }
+
+    #[test]
+    fn those_of_connections_that_are_gone_take_no_room_and_are_not_given() {
+        let queue = HandOff::new(2);
+        let (first, second) = (put(&queue, 1), put(&queue, 2));
+        drop(first);
+        let third = put(&queue, 3);
+        assert!(third.is_some());
+        drop(second);
+        assert_eq!(queue.try_next().map(|it| it.message), Some(3));
+        assert!(queue.try_next().is_none());
+    }
+
+    #[test]
+    fn what_is_in_an_ended_queue_is_given_first() {
+        let queue = HandOff::new(2);
+        let _end = put(&queue, 1);
+        queue.end();
+        assert_eq!(queue.next().map(|it| it.message), Some(1));
+        assert!(queue.next().is_none());
+    }
+
+    #[test]
+    fn every_message_wakes_a_thread_and_the_end_wakes_all() {
+        const MESSAGES: usize = 1_000;
+        let queue = HandOff::new(MESSAGES);
+        thread::scope(|scope| {
+            let takers: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| std::iter::from_fn(|| queue.next()).count()))
+                .collect();
+            until(|| queue.lock().sleepers == 4);
+            let ends: Vec<_> = (0..MESSAGES).map(|number| put(&queue, number)).collect();
+            assert!(ends.iter().all(Option::is_some));
+            // Without the end: whoever sleeps while there is a message would sleep for ever.
+            until(|| queue.lock().messages.is_empty());
+            until(|| queue.lock().sleepers >= 4);
+            queue.end();
+            let taken: usize = takers
+                .into_iter()
+                .map(|taker| taker.join().unwrap_or(0))
+                .sum();
+            assert_eq!(taken, MESSAGES);
+        });
+    }
+
+    #[test]
+    fn a_thread_hears_what_follows_and_then_that_the_connection_is_gone() {
+        let (Handed { line, .. }, end) = handed(0);
+        thread::scope(|scope| {
+            let listener = scope.spawn(|| {
+                let heard: Vec<_> = std::iter::from_fn(|| line.next()).collect();
+                (heard, line.is_cut(), line.wait_for_room(|| true))
+            });
+            for number in 1..=3 {
+                until(|| line.lock().is_waited_for);
+                end.0
+                    .tell(|news| news.messages.push_back((number, vec![number as u8])));
+            }
+            // What was said before the end is heard.
+            until(|| line.lock().is_waited_for);
+            end.0.tell(|news| news.messages.push_back((4, Vec::new())));
+            drop(end);
+            let (heard, is_cut, has_room) = listener.join().expect("the listener ends");
+            let expected = vec![(1, vec![1]), (2, vec![2]), (3, vec![3]), (4, Vec::new())];
+            assert_eq!((heard, is_cut, has_room), (expected, true, false));
+        });
+    }
+
+    #[test]
+    fn room_that_was_filled_again_is_waited_for_again() {
+        let (Handed { line, .. }, end) = handed(0);
+        let is_roomy = AtomicBool::new(false);
+        end.tell_room(); // of what was sent before
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| line.wait_for_room(|| is_roomy.load(Ordering::Relaxed)));
+            until(|| line.lock().is_waited_for);
+            assert!(!line.lock().has_room && !waiter.is_finished());
+            is_roomy.store(true, Ordering::Relaxed);
+            end.tell_room();
+            assert!(waiter.join().unwrap_or(false));
+        });
+    }
+}

@@ -16,6 +16,7 @@
 mod acceptor;
 mod admission;
 mod batch;
+mod budget;
 mod clock;
 mod connection;
 mod deadlines;

@@ -114,6 +114,24 @@ impl<P: Payload> OutQueue<P> {
         self.len == 0
     }
 
+    /// The unsent bytes that other queues may have too, in segments: where each ends, which tells it apart however much of
+    /// it was sent, and its length.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.segments.iter().map(|segment| {
+            let unsent = segment.unsent();
+            (unsent.as_ptr_range().end.addr(), unsent.len())
+        })
+    }
+
+    /// The unsent bytes behind the segments, which are this queue's own.
+    pub(crate) fn tail_len(&self) -> usize {
+        match &self.tail {
+            Tail::Empty => 0,
+            Tail::Area { start, end } => (end - start) as usize,
+            Tail::Block { block, start } => block.len() - *start as usize,
+        }
+    }
+
     /// Gives back memory that is not used.
     pub(crate) fn shrink(&mut self) {
         self.segments.shrink_to_fit();

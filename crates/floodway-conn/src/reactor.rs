@@ -21,6 +21,7 @@ use floodway_sys::{Errno, SocketAddress, Waker};
 
 use crate::acceptor::{Acceptor, Newcomer, Source};
 use crate::admission::Admission;
+use crate::budget::Counted;
 use crate::clock::Clock;
 use crate::connection::{Active, Input, Marks, Slot, State};
 use crate::driver::{
@@ -226,6 +227,8 @@ pub struct Reactor<H: Host> {
     pub(crate) pool: BlockPool,
     /// Small writes since the last settling.
     pub(crate) out_area: OutArea,
+    /// What is pending, as it was last counted.
+    pub(crate) counted: Counted,
     /// Payloads that were sent, for `take_spent`.
     pub(crate) spent: Vec<H::Payload>,
     /// What secure connections use in turn.
@@ -296,6 +299,7 @@ impl<H: Host> Reactor<H> {
             timer_serial: 0,
             pool: BlockPool::new(base_limits::POOL_IDLE_BYTES),
             out_area: OutArea::new(),
+            counted: Counted::default(),
             spent: Vec::new(),
             scratch: Scratch::default(),
             handshakes: Handshakes::default(),

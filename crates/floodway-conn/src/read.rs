@@ -427,7 +427,11 @@ pub(crate) fn look_at<H: Host>(
 ) -> Looked {
     // A worker thread's handler may change the framing, or leave bytes that come first: what follows is looked at when
     // it is done.
-    if slot.state != State::Open || active.busy {
+    if slot.state != State::Open {
+        return Looked::Nothing;
+    }
+    if active.busy {
+        active.hold();
         return Looked::Nothing;
     }
     if active.found.is_none() && (active.input.len() > 0 || active.conversation.is_some()) {
@@ -480,6 +484,7 @@ pub(crate) fn look_at<H: Host>(
             Framing::Protocol => {
                 // A peer that is behind with what it was sent is not read, and is not late meanwhile with what it sends.
                 if active.pauses.any() || active.output.len() > route.high_water as usize {
+                    active.hold();
                     return Looked::Nothing;
                 }
                 if let Some(refusal) = converse(index, slot, active, shared, area, now) {
@@ -517,9 +522,13 @@ fn converse<H: Host>(
         Box::new(Conversation {
             state: H::Protocol::new(config, since),
             message: None,
+            is_held: false,
             line: None,
         })
     });
+    if std::mem::take(&mut conversation.is_held) {
+        conversation.state.resume(now);
+    }
     let ended = slot.marks.has(Marks::PEER_FINISHED);
     let received = conversation
         .state

@@ -23,12 +23,10 @@ const LINGER_BYTES: u32 = 1 << 20;
 
 impl<H: Host> Reactor<H> {
     pub(crate) fn settle_touched(&mut self) {
-        if self.shared.stats.output_queued.get() > self.limits.max_reactor_output {
-            self.keep_output_budget();
-        }
         while let Some(index) = self.touched.pop() {
             self.settle(index);
         }
+        self.keep_output_budget();
         self.out_area.clear();
     }
 

@@ -7,7 +7,6 @@ use floodway_base::{LinkBuffer, Token};
 use crate::connection::State;
 use crate::message::{Host, Outgoing};
 use crate::reactor::Reactor;
-use crate::reason::CloseReason;
 
 /// Bytes from which a payload is queued by reference. Below, a copy is faster than a segment of its own, and the
 /// head and body of an answer become one packet (measured: equal at 16 KiB).
@@ -149,27 +148,5 @@ impl<H: Host> Reactor<H> {
         }
         active.output.leave_area(&self.out_area, &self.pool);
         true
-    }
-
-    /// Ends the connections with the most pending output while all of it together is above the budget.
-    pub(crate) fn keep_output_budget(&mut self) {
-        let budget = self.limits.max_reactor_output;
-        while self.shared.stats.output_queued.get() > budget {
-            let largest = self
-                .connections
-                .indices()
-                .into_iter()
-                .filter_map(|index| {
-                    let slot = self.connections.slots.get(index)?;
-                    let active = self.connections.actives.get(slot.active.checked_sub(1)?)?;
-                    Some((active.output.len(), index))
-                })
-                .max();
-            let Some((pending, index)) = largest.filter(|(pending, _)| *pending > 0) else {
-                return;
-            };
-            self.notices.output_budget(self.now);
-            self.fail(index, CloseReason::SlowConsumer(pending as u32));
-        }
     }
 }

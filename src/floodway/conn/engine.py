@@ -28,6 +28,7 @@ from floodway.conn.failures import Failures
 from floodway.conn.handlers import Handlers
 from floodway.conn.held_listener import HeldListener
 from floodway.conn.listener import Listener
+from floodway.conn.main_thread import take_calls
 from floodway.conn.model import Model, choose_model
 from floodway.conn.reactor import Reactor
 from floodway.conn.route import FramingLike, HandlerLike, Route, check_handler
@@ -182,6 +183,7 @@ class Engine:
         if not self._wait_requested(limit):
             raise TimeoutError(f"the engine still serves after {timeout} seconds; call stop() first")
         while not self._stopped.wait(STOP_STEP_SECONDS):
+            take_calls()
             # Who gives a time waits that long: what is stuck may come loose meanwhile.
             if time.monotonic() > limit if timeout is not None else running.shutdown.is_overdue:
                 raise NotStopped(_why_not_stopped(running))
@@ -364,6 +366,7 @@ class Engine:
         """Wait until the engine is told to stop. False once `limit`, a time of time.monotonic(), is over."""
         requested = self._started_one("join").shutdown.requested
         while not requested.wait(min(SIGNAL_SECONDS, max(0.0, limit - time.monotonic()))):
+            take_calls()
             if time.monotonic() >= limit:
                 return False
         return True
@@ -372,7 +375,7 @@ class Engine:
         """Wait until the listeners are closed, once the engine was told to stop."""
         has_closed = self._started_one("join").shutdown.has_closed
         while not has_closed.wait(SIGNAL_SECONDS):
-            pass  # let signals in
+            take_calls()  # and let signals in
 
     @property
     def _seconds_left(self) -> float:

@@ -13,9 +13,10 @@ from queue import Empty, SimpleQueue
 from socket import socket
 from typing import Final
 
+from floodway.conn.engine_event_loop import EngineEventLoop
 from floodway.conn.failures import Failures
+from floodway.conn.main_thread import take_calls
 from floodway.conn.reactor import Reactor, Source
-from floodway.conn.reactor_event_loop import ReactorEventLoop
 from floodway.conn.route import HandlerLike, Route
 from floodway.conn.selector import ReactorSelector
 from floodway.conn.sub_reactor import SubReactor
@@ -63,6 +64,7 @@ class LoopReactor(SubReactor):
             try:
                 error = self._ready.get(timeout=READY_STEP_SECONDS)
             except Empty:
+                take_calls()
                 if is_stopping():
                     return self.core.call_soon(self._give_up)
             else:
@@ -81,7 +83,7 @@ class LoopReactor(SubReactor):
 
     def run(self) -> None:
         """Run the event loop until this reactor is told to stop, then end its tasks and close it."""
-        loop = self._loop = ReactorEventLoop(self.core, ReactorSelector(self.core, self._calls, self._fail, self._stop))
+        loop = self._loop = EngineEventLoop(self.core, ReactorSelector(self.core, self._calls, self._fail, self._stop))
         try:
             self._entering = loop.create_task(self._enter())
             try:
@@ -123,7 +125,7 @@ class LoopReactor(SubReactor):
             logger.exception("a lifespan raised while it was left")
         self._has_left = True
 
-    def _run(self, loop: ReactorEventLoop) -> None:
+    def _run(self, loop: EngineEventLoop) -> None:
         try:
             loop.run_forever()
         except (KeyboardInterrupt, SystemExit) as error:  # a task raised it

@@ -1,7 +1,10 @@
 """Back-pressure on `send`: an application waits for a client that reads slowly, until there is room or nobody."""
 
 import asyncio
+import threading
 from typing import Any
+
+import pytest
 
 from tests.helpers.asgi import Client, Receive, Scope, Send, Signal, answer, request, serving
 from tests.helpers.peers import reset
@@ -144,3 +147,38 @@ def test_the_last_piece_of_an_answer_keeps_no_application_waiting() -> None:
         for path in paths:
             assert client.get(path).status == 200  # the next request comes as soon as the answer is there
         wait_until(lambda: len(done) == len(paths))
+
+
+async def reading_and_sending(scope: Scope, receive: Receive, send: Send) -> None:
+    """Waits for the body while its answer, which is longer than a client takes at once, is pending."""
+    await send({"type": "http.response.start", "status": 200})
+    sending = asyncio.create_task(send({"type": "http.response.body", "body": PIECE * 80, "more_body": True}))
+    await asyncio.sleep(0)
+    received = 0
+    message: Any = {"more_body": True}
+    while message.get("more_body"):
+        message = await receive()
+        assert message["type"] == "http.request"
+        received += len(message["body"])
+    await sending
+    await send({"type": "http.response.body", "body": b"%d" % received})
+
+
+async def answering_first(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers at once and leaves the rest of the body to be drained."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % (80 * len(PIECE)))]})
+    await send({"type": "http.response.body", "body": PIECE * 80})
+
+
+@pytest.mark.parametrize("application", [reading_and_sending, answering_first])
+def test_a_body_is_not_late_while_its_client_is_not_read(application: Any, driver: Any) -> None:
+    body = b"y" * 1_000
+    with serving(application, driver=driver, body_timeout=0.3) as engine, Client(engine, receive_buffer=20_000) as client:
+        client.send(request(method="POST", headers=f"content-length: {len(body)}\r\n"))
+        client.send(body[:10])
+        threading.Event().wait(1.0)  # more than body_timeout
+        client.send(body[10:])
+        answer = client.read()
+        expected = PIECE * 80 + (b"1000" if application is reading_and_sending else b"")
+        assert answer.body == expected
+        assert client.get().status == 200  # the connection has stayed

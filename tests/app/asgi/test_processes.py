@@ -16,7 +16,7 @@ import pytest
 PATIENCE_SECONDS = 20
 
 APPLICATIONS = """
-    import asyncio, os, time
+    import asyncio, os, signal, time
 
     def say(word):
         os.write(1, f"{word}\\n".encode())
@@ -57,7 +57,18 @@ APPLICATIONS = """
     async def endless(send):
         await asyncio.sleep(60)
 
+    async def handling(send):
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR2, say, "usr2")
+        loop.add_signal_handler(signal.SIGTERM, refuse_once, loop)
+        await complete(send)
+
+    def refuse_once(loop):
+        say("term")
+        loop.remove_signal_handler(signal.SIGTERM)
+
     good = application(complete)
+    handles = application(handling)
     bad = application(failed)
     slow_start = application(slow)
     blocked_start = application(blocked)
@@ -117,6 +128,20 @@ def test_a_signal_ends_a_service_and_its_application(folder: Path, flags: list[s
     assert out.split() == ["ended"] * (2 if flags else 1)
     assert "Traceback" not in err
     assert " ERROR " not in err
+
+
+def test_an_application_handles_signals_on_its_loop(folder: Path) -> None:
+    with started(folder, "handles") as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "started\n"
+        for number, word in ((signal.SIGUSR2, "usr2"), (signal.SIGUSR2, "usr2"), (signal.SIGTERM, "term")):
+            child.send_signal(number)
+            assert child.stdout.readline() == f"{word}\n"
+        assert ask(port_of(child)), "it had the signal to itself, and has handed it back"
+        child.send_signal(signal.SIGTERM)
+        out, err = child.communicate(timeout=PATIENCE_SECONDS)
+    assert (child.returncode, out) == (0, "ended\n")
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -123,6 +123,14 @@ impl Protocol for Http1 {
         Some(self.refusal(Refused::new(408, reason)))
     }
 
+    fn resume(&mut self, now: u32) {
+        match &mut self.phase {
+            Phase::Head(_, Some(deadline)) => *deadline = now.wrapping_add(self.config.head_ticks),
+            Phase::Collecting(_) | Phase::Answering(_) | Phase::Draining(_) => self.meter.wait(now),
+            Phase::Head(_, None) | Phase::Over => {}
+        }
+    }
+
     fn rebuke_plain() -> Refusal {
         Refused::new(400, "this port speaks HTTP over TLS only; use https://").told()
     }

@@ -132,3 +132,27 @@ fn what_is_drained_has_to_come_too() {
     assert_eq!(server.deadline(), Some(30));
     assert_eq!(expired(&mut server, 30).as_deref(), Some(""));
 }
+
+#[test]
+fn no_time_counts_in_which_nothing_was_read() {
+    let mut server = asked((*config()).clone(), POST);
+    server.want_body(0);
+    server.resume(1_000); // held from a tick before 30 on
+    assert_eq!(server.deadline(), Some(1_030));
+    assert_eq!(expired(&mut server, 1_029), None);
+    let step = server.receive(b"1", false, 1_019).step; // a 19th tick: too early to judge the rate
+    assert!(matches!(step, Progress::Message(..)), "{step:?}");
+
+    let mut server = asked((*config()).clone(), POST);
+    server.finish(true, 0);
+    server.resume(500);
+    assert_eq!(server.deadline(), Some(530));
+
+    let mut server = Http1::new(&config(), 0);
+    server.resume(3);
+    assert_eq!(server.deadline(), None);
+    server.receive(b"G", false, 5);
+    assert_eq!(server.deadline(), Some(10));
+    server.resume(100);
+    assert_eq!(server.deadline(), Some(110));
+}
