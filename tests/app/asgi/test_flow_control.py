@@ -166,14 +166,19 @@ async def reading_and_sending(scope: Scope, receive: Receive, send: Send) -> Non
 
 async def answering_first(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers at once and leaves the rest of the body to be drained."""
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % (80 * len(PIECE)))]})
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % (80 * len(PIECE)))]}
+    )
     await send({"type": "http.response.body", "body": PIECE * 80})
 
 
 @pytest.mark.parametrize("application", [reading_and_sending, answering_first])
 def test_a_body_is_not_late_while_its_client_is_not_read(application: Any, driver: Any) -> None:
     body = b"y" * 1_000
-    with serving(application, driver=driver, body_timeout=0.3) as engine, Client(engine, receive_buffer=20_000) as client:
+    with (
+        serving(application, driver=driver, body_timeout=0.3) as engine,
+        Client(engine, receive_buffer=20_000) as client,
+    ):
         client.send(request(method="POST", headers=f"content-length: {len(body)}\r\n"))
         client.send(body[:10])
         threading.Event().wait(1.0)  # more than body_timeout
