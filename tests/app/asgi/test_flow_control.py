@@ -152,7 +152,7 @@ def test_the_last_piece_of_an_answer_keeps_no_application_waiting() -> None:
 async def reading_and_sending(scope: Scope, receive: Receive, send: Send) -> None:
     """Waits for the body while its answer, which is longer than a client takes at once, is pending."""
     await send({"type": "http.response.start", "status": 200})
-    sending = asyncio.create_task(send({"type": "http.response.body", "body": PIECE * 80, "more_body": True}))
+    sending = asyncio.ensure_future(send({"type": "http.response.body", "body": PIECE * 80, "more_body": True}))
     await asyncio.sleep(0)
     received = 0
     message: Any = {"more_body": True}
