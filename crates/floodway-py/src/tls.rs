@@ -133,8 +133,9 @@ impl TlsServer {
 
     /// Encrypt further connections as the other one does. Those that exist stay as they are.
     fn become_like(&self, other: &Self) {
-        let config = other.0.0.read().unwrap_or_else(PoisonError::into_inner);
-        let config = config.clone();
+        let other = other.0.0.read().unwrap_or_else(PoisonError::into_inner);
+        let config = other.clone();
+        drop(other); // it may be this one
         *self.0.0.write().unwrap_or_else(PoisonError::into_inner) = config;
     }
 }
