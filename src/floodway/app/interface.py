@@ -50,6 +50,10 @@ def handler_of(
         from floodway.app.wsgi.handler import wsgi_handler  # the same for wsgiref
 
         return wsgi_handler(application, options, threads)
+    if _is_coroutine_function(application):
+        from floodway.app.async_function import AsyncFunctionHandler  # as for ASGI
+
+        return AsyncFunctionHandler(cast("Callable[..., Any]", application), options)
     return FunctionHandler(cast("Callable[[Any], object]", application), options)
 
 
@@ -79,6 +83,11 @@ def _made(application: object, options: ApplicationOptions, name: str) -> object
         return application()
     except Exception as error:
         raise failed(f"{name} could not be made", error) from error
+
+
+def _is_coroutine_function(application: Callable[..., object]) -> bool:
+    """Also for an object whose __call__ is one."""
+    return inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(type(application).__call__)
 
 
 def _parameters(application: Callable[..., object]) -> int:

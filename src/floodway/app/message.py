@@ -5,12 +5,15 @@ from typing import Final, TypeAlias, cast
 
 from floodway._core import Headers, Request
 
-__all__ = ["Fields", "Headers", "Request", "Response", "complete"]
+__all__ = ["BODILESS", "Fields", "Headers", "Request", "Response", "complete"]
 
 Fields: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 """Headers to send: a mapping, or pairs where a name comes more than once."""
 
 Mapping.register(Headers)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # an ABC at run time
+
+BODILESS: Final = (204, 304)
+"""Statuses whose answers have no body (RFC 9110, sections 15.3.5 and 15.4.5)."""
 
 _TEXT: Final = ((b"content-type", b"text/plain; charset=utf-8"),)
 _BYTES: Final = ((b"content-type", b"application/octet-stream"),)
@@ -19,6 +22,7 @@ _BYTES: Final = ((b"content-type", b"application/octet-stream"),)
 class Response:
     """An answer. `str` goes out as UTF-8; an iterable of bytes is sent piece by piece, as fast as the client takes it.
 
+    A coroutine function may also give an asynchronous iterable.
     Without a `content-type` among the headers it is `text/plain` for `str` and `application/octet-stream` for bytes.
     Sending changes nothing in it: one with a plain body may answer many requests, on any thread.
 
