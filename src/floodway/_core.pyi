@@ -4,7 +4,7 @@ Every class is imported in exactly one Python module, its home; everyone else im
 """
 
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from socket import socket
 from typing import Any, Final, Literal, Self, TypeAlias, TypeVar, final, overload
@@ -142,7 +142,12 @@ class Request:  # home: floodway.app.message
         """Names in lower case, in the order in which they came."""
     @property
     def body(self) -> bytes:
-        """All of it, unless it is streamed."""
+        """All of it, or in a function that asked to stream it as much as came with the head."""
+    def stream(self) -> AsyncIterator[bytes]:
+        """The body piece by piece, as it comes, for a coroutine function that asked for it (`floodway.streaming`).
+
+        A body that is there already is one piece. Raises ConnectionClosed where the client leaves before the end.
+        """
     @property
     def _more(self) -> bool: ...
     @property
@@ -184,6 +189,8 @@ class AsgiExchange:  # home: floodway.app.asgi.http
     def request(self) -> Request: ...
     @property
     def knows(self) -> bool: ...
+    @property
+    def has_read(self) -> bool: ...
     def scope(self) -> dict[str, Any]: ...
     def receive(self) -> Awaitable[dict[str, Any]]: ...
     def send(self, message: dict[str, Any]) -> Awaitable[None]: ...

@@ -243,6 +243,12 @@ impl AsgiExchange {
         self.knows
     }
 
+    /// Whether the application has all of the request's body.
+    #[getter]
+    fn has_read(&self) -> bool {
+        self.body == Body::Read
+    }
+
     /// What the application is told about the request.
     fn scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let request = self.request.bind(py).borrow();

@@ -511,10 +511,20 @@ impl Request {
             .collect()
     }
 
-    /// The body, as far as it came with the request: all of it, unless `_more`.
+    /// The body: all of it, or in a function that asked to stream it as much as came with the head.
     #[getter]
     pub(crate) fn body(&self, py: Python<'_>) -> Py<PyBytes> {
         self.body.clone_ref(py)
+    }
+
+    /// The body piece by piece, as it comes: an asynchronous iterator, for a coroutine function that asked for it
+    /// (`floodway.streaming`). A body that is there already is one piece.
+    ///
+    /// What the client is behind with is waited for, and what is not asked for stays with it. Raises ConnectionClosed where
+    /// the client leaves before the end.
+    fn stream(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let body = slf.py().import("floodway.app.body")?;
+        Ok(body.call_method1("pieces_of", (slf,))?.unbind())
     }
 
     /// Whether more of the body follows, on demand.

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final, cast
 
 from floodway.app.asgi.http import AsgiExchange, new_context
-from floodway.app.message import BODILESS, Request, Response, complete
+from floodway.app.message import BODILESS, Request, Response, complete, streams_body
 from floodway.app.task_handler import TaskHandler
 from floodway.config import ApplicationOptions
 from floodway.conn.connection import Connection
@@ -23,7 +23,7 @@ class AsyncFunctionHandler(TaskHandler):
     """Serves a coroutine function of one parameter. One that raises costs its client a 500, nobody else anything."""
 
     def __init__(self, function: Callable[[Request], Awaitable[object]], options: ApplicationOptions) -> None:
-        super().__init__(options, whole_bodies=True, debug=options.debug)
+        super().__init__(options, whole_bodies=not streams_body(function), debug=options.debug)
         self._function = function
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:

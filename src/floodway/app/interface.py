@@ -6,6 +6,7 @@ from typing import Any, Final, cast, get_args
 
 from floodway.app.application import failed, import_application
 from floodway.app.function import FunctionHandler
+from floodway.app.message import streams_body
 from floodway.config import ApplicationOptions, Interface
 from floodway.conn.route import HandlerLike
 from floodway.errors import ApplicationError
@@ -54,6 +55,11 @@ def handler_of(
         from floodway.app.async_function import AsyncFunctionHandler  # as for ASGI
 
         return AsyncFunctionHandler(cast("Callable[..., Any]", application), options)
+    if streams_body(application):
+        raise TypeError(
+            f"{caller} got {application!r}, which asks to stream bodies and is no coroutine function; write async def, "
+            "since a function that waits for its client holds up all others"
+        )
     return FunctionHandler(cast("Callable[[Any], object]", application), options)
 
 

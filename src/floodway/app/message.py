@@ -1,11 +1,13 @@
 """What plain functions get and give: home of the native `Request` and `Headers`, and `Response`."""
 
-from collections.abc import AsyncIterable, Iterable, Mapping
-from typing import Final, TypeAlias, cast
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from floodway._core import Headers, Request
 
-__all__ = ["BODILESS", "Fields", "Headers", "Request", "Response", "complete"]
+__all__ = ["BODILESS", "Fields", "Headers", "Request", "Response", "complete", "streaming", "streams_body"]
+
+F = TypeVar("F", bound=Callable[..., object])
 
 Fields: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 """Headers to send: a mapping, or pairs where a name comes more than once."""
@@ -45,6 +47,24 @@ class Response:
 
     def __repr__(self) -> str:
         return f"<floodway.Response {self.status}>"
+
+
+def streaming(function: F) -> F:
+    """Ask that a coroutine function be called when a request's head is there; `request.stream()` then has its body.
+
+    Limits.max_body is then none unless it is set. A class may say `streams_body = True` instead.
+
+    >>> @streaming
+    ... async def app(request):
+    ...     return str(sum([len(piece) async for piece in request.stream()]))
+    """
+    cast("Any", function).streams_body = True
+    return function
+
+
+def streams_body(function: Callable[..., object]) -> bool:
+    """Whether it asks to stream the bodies of requests."""
+    return bool(getattr(function, "streams_body", False) or getattr(type(function).__call__, "streams_body", False))
 
 
 def complete(request: Request, answer: object) -> Response | None:
