@@ -6,6 +6,7 @@ Every class is imported in exactly one Python module, its home; everyone else im
 from asyncio import Future
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
+from os import PathLike
 from socket import socket
 from typing import Any, Final, Literal, Self, TypeAlias, TypeVar, final, overload
 
@@ -156,6 +157,9 @@ class Request:  # home: floodway.app.message
     def _finished(self) -> bool: ...
     def _read(self) -> None: ...
     def _respond(self, status: int, headers: Iterable[tuple[str | bytes, str | bytes]], body: Buffer) -> bool: ...
+    def _respond_file(
+        self, status: int, headers: Iterable[tuple[str | bytes, str | bytes]], path: str | PathLike[str]
+    ) -> None: ...
     def _start(
         self, status: int, headers: Iterable[tuple[str | bytes, str | bytes]], length: int | None = None
     ) -> bool: ...

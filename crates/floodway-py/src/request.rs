@@ -1,11 +1,12 @@
 //! `Request`: one HTTP request and the way to answer it.
 
 use std::cell::Cell;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use floodway_app::http1::{self, Command, Date, Exchange, Fault, Head, Message, Version};
-use floodway_conn::{Line, Outgoing, REFERENCE_BYTES};
+use floodway_conn::{FilePart, Line, Outgoing, REFERENCE_BYTES};
 use floodway_sys::SocketAddress;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -247,6 +248,33 @@ impl Request {
         self.note_sent(body.as_bytes().len());
         self.finish(py);
         Ok(roomy)
+    }
+
+    /// See `_respond_file`.
+    pub(crate) fn respond_file(
+        &mut self,
+        py: Python<'_>,
+        status: u16,
+        headers: &Bound<'_, PyAny>,
+        path: &Path,
+    ) -> PyResult<()> {
+        let (file, len) = gate::detached(py, || floodway_sys::file::open(path))
+            .map_err(|errno| errors::of_file(errno, path))?;
+        let mut out = Vec::with_capacity(256);
+        self.begin(py, &mut out, status, headers, Some(len))?;
+        let wrapped = self.exchange.body(len as usize, false).map_err(fault)?;
+        let mut pieces = vec![Outgoing::Owned(out)];
+        if wrapped.send {
+            let offset = 0;
+            pieces.push(Outgoing::File(FilePart { file, offset, len }));
+        }
+        let connection = self.connection.bind(py).get();
+        connection.send_owned(py, pieces)?;
+        if wrapped.send {
+            self.note_sent(len as usize);
+        }
+        self.finish(py);
+        Ok(())
     }
 
     /// See `_start`.
@@ -560,6 +588,18 @@ impl Request {
         body: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
         self.respond(py, status, headers, body)
+    }
+
+    /// Answer with what a file has now, which is read as it is sent. Raises OSError if it cannot be opened, and what `_respond`
+    /// raises.
+    fn _respond_file(
+        &mut self,
+        py: Python<'_>,
+        status: u16,
+        headers: &Bound<'_, PyAny>,
+        path: PathBuf,
+    ) -> PyResult<()> {
+        self.respond_file(py, status, headers, &path)
     }
 
     /// Begin an answer whose body follows by `_send`. `length`: of the body, if it is known.

@@ -1,6 +1,8 @@
 """What plain functions get and give: home of the native `Request` and `Headers`, and `Response`."""
 
+import mimetypes
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from floodway._core import Headers, Request
@@ -24,8 +26,9 @@ _BYTES: Final = ((b"content-type", b"application/octet-stream"),)
 class Response:
     """An answer. `str` goes out as UTF-8; an iterable of bytes is sent piece by piece, as fast as the client takes it.
 
-    A coroutine function may also give an asynchronous iterable.
-    Without a `content-type` among the headers it is `text/plain` for `str` and `application/octet-stream` for bytes.
+    A coroutine function may also give an asynchronous iterable. A `Path` is a file, read as it is sent. Without a
+    `content-type` among the headers it is `text/plain` for `str`, `application/octet-stream` for bytes, and for a file
+    what its name says.
     Sending changes nothing in it: one with a plain body may answer many requests, on any thread.
 
     >>> Response("moved", 301, {"location": "/there"}).status
@@ -36,11 +39,11 @@ class Response:
 
     def __init__(
         self,
-        body: bytes | str | Iterable[bytes] | AsyncIterable[bytes] = b"",
+        body: bytes | str | Path | Iterable[bytes] | AsyncIterable[bytes] = b"",
         status: int = 200,
         headers: Fields = (),
     ) -> None:
-        self.body: bytes | str | Iterable[bytes] | AsyncIterable[bytes] = body
+        self.body: bytes | str | Path | Iterable[bytes] | AsyncIterable[bytes] = body
         self.status: int = status
         pairs = cast("Mapping[str, str]", headers).items() if isinstance(headers, Mapping) else headers
         self.headers: tuple[tuple[str | bytes, str | bytes], ...] = tuple(pairs)
@@ -71,7 +74,7 @@ def complete(request: Request, answer: object) -> Response | None:
     """Answer with what a function has returned, if it is all there; else return it: its body has to be streamed.
 
     Raises TypeError for what is no answer, ValueError for one that HTTP cannot carry, ConnectionClosed if the client
-    has left.
+    has left, OSError for a file that cannot be opened.
     """
     if type(answer) is bytes:
         request._respond(200, _BYTES, answer)  # noqa: SLF001 - made for this module
@@ -84,12 +87,20 @@ def complete(request: Request, answer: object) -> Response | None:
     body = answer.body
     if isinstance(body, str):
         request._respond(answer.status, _with_type(answer, _TEXT), body.encode())  # noqa: SLF001 - the same
+    elif isinstance(body, Path):
+        request._respond_file(answer.status, _with_type(answer, _type_of(body)), body)  # noqa: SLF001 - the same
     elif isinstance(body, (bytes, bytearray, memoryview)):
         fields = _with_type(answer, _BYTES) if body else answer.headers
         request._respond(answer.status, fields, bytes(body))  # noqa: SLF001 - the same
     else:
         return answer
     return None
+
+
+def _type_of(path: Path) -> tuple[tuple[bytes, bytes], ...]:
+    """The usual type of a file with this name; one that says that it is compressed is just bytes."""
+    kind, coding = mimetypes.guess_type(path.name)
+    return _BYTES if kind is None or coding is not None else ((b"content-type", kind.encode()),)
 
 
 def _with_type(answer: Response, usual: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[str | bytes, str | bytes], ...]:
