@@ -262,16 +262,22 @@ impl Request {
             .map_err(|errno| errors::of_file(errno, path))?;
         let mut out = Vec::with_capacity(256);
         self.begin(py, &mut out, status, headers, Some(len))?;
-        let wrapped = self.exchange.body(len as usize, false).map_err(fault)?;
-        let mut pieces = vec![Outgoing::Owned(out)];
+        let offset = 0;
+        self.complete_by_file(py, out, FilePart { file, offset, len })
+    }
+
+    /// Queues an answer's head and the file that is all of its body.
+    fn complete_by_file(&mut self, py: Python<'_>, head: Vec<u8>, part: FilePart) -> PyResult<()> {
+        let len = part.len as usize;
+        let wrapped = self.exchange.body(len, false).map_err(fault)?;
+        let mut pieces = vec![Outgoing::Owned(head)];
         if wrapped.send {
-            let offset = 0;
-            pieces.push(Outgoing::File(FilePart { file, offset, len }));
+            pieces.push(Outgoing::File(part));
         }
         let connection = self.connection.bind(py).get();
         connection.send_owned(py, pieces)?;
         if wrapped.send {
-            self.note_sent(len as usize);
+            self.note_sent(len);
         }
         self.finish(py);
         Ok(())
@@ -702,6 +708,23 @@ impl Request {
         }
         self.finish(py);
         Ok(())
+    }
+
+    /// WSGI: complete an answer that has not begun by `length` bytes of an open file, which is duplicated, or by as many as its
+    /// `content-length` says if those are fewer.
+    fn _complete_file(
+        &mut self,
+        py: Python<'_>,
+        fd: i32,
+        offset: u64,
+        length: u64,
+    ) -> PyResult<()> {
+        let file = floodway_sys::file::duplicate(fd).map_err(errors::system_error)?;
+        let announced = self.prepared.as_ref().and_then(Prepared::content_length);
+        let len = announced.map_or(length, |most| length.min(most));
+        let mut out = Vec::with_capacity(256);
+        self.begin_prepared(py, &mut out, Some(len))?;
+        self.complete_by_file(py, out, FilePart { file, offset, len })
     }
 
     fn __repr__(&self) -> String {

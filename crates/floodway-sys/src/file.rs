@@ -1,6 +1,6 @@
 //! Regular files that are sent: opening, reading, and `sendfile(2)`.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags};
@@ -24,6 +24,18 @@ pub fn open(path: &Path) -> Result<(OwnedFd, u64), Errno> {
         FileType::Directory => Err(Errno::ISDIR),
         _ => Err(Errno::INVAL),
     }
+}
+
+/// Another descriptor (close-on-exec) for the file that somebody has open under this number; `EBADF` if nobody has.
+pub fn duplicate(fd: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: the call takes numbers and touches no memory; that the number is a descriptor is the kernel's to check.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
+    if copy < 0 {
+        let error = std::io::Error::last_os_error();
+        return Err(Errno::from_io_error(&error).unwrap_or(Errno::BADF));
+    }
+    // SAFETY: the kernel has just made it, for nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
 /// Reads into the front of `into` from `offset` on, and returns how many bytes there were; 0: the file ends there.
@@ -58,7 +70,7 @@ pub fn send(
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::os::fd::AsFd;
+    use std::os::fd::{AsFd, AsRawFd};
     use std::os::unix::net::UnixStream;
 
     use super::*;
@@ -85,6 +97,12 @@ mod tests {
         other.read_to_end(&mut received).expect("it was sent");
         assert_eq!(received, b"3456");
         std::fs::remove_file(path).expect("it is there still");
+    }
+
+    #[test]
+    fn only_what_is_open_is_duplicated() {
+        assert_eq!(duplicate(-1).err(), Some(Errno::BADF));
+        assert!(duplicate(std::io::stdin().as_fd().as_raw_fd()).is_ok());
     }
 
     #[test]
