@@ -116,8 +116,8 @@ class TaskHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
 
     def task_of(self, exchange: AsgiExchange) -> asyncio.Task[None] | None:
         """The task of a request of the running loop, while it has one."""
-        _, tasks = self._runs[asyncio.get_running_loop()]
-        return tasks.get(exchange)
+        run = self._runs.get(asyncio.get_running_loop())
+        return None if run is None else run[1].get(exchange)
 
     def _on_done(self, conn: Connection, exchange: AsgiExchange, task: asyncio.Task[None]) -> None:
         """The application has returned."""
