@@ -23,6 +23,7 @@ from floodway.app.handler import Handler as Handler
 from floodway.app.message import Headers as Headers
 from floodway.app.message import Request as Request
 from floodway.app.message import Response as Response
+from floodway.app.message import streaming as streaming
 from floodway.app.serve import serve as serve
 from floodway.base.buffer import LinkBuffer as LinkBuffer
 from floodway.base.buffer import View as View
@@ -114,5 +115,6 @@ __all__ = [
     "WriteTimeout",
     "new_event_loop",
     "serve",
+    "streaming",
     "write_many",
 ]

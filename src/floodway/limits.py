@@ -96,7 +96,7 @@ class Limits:
     max_body: int | Literal["auto"] | None = documented(
         "auto",
         'HTTP: bytes of a request\'s body; above, 413. "auto": 16 MiB where a body is kept until it is complete (plain '
-        "functions), no limit where it is streamed (ASGI, WSGI).",
+        "functions), no limit where it is streamed (ASGI, WSGI, functions that ask for it).",
     )
     max_head: int = documented(16 * KIB, "HTTP: bytes of a request's line and headers; above, 431.")
     max_headers: int = documented(100, "HTTP: headers of a request; above, 431.")

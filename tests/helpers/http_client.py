@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import floodway
-from floodway.app.function import FunctionHandler
+from floodway.app.interface import load_application
 from floodway.app.message import Request
 from floodway.config import ApplicationOptions
 from tests.helpers.peers import dial
@@ -28,8 +28,8 @@ def serving(
     server_header: str | None = "floodway",
     **options: Any,  # Any: each of Engine's options has a type of its own
 ) -> Iterator[floodway.Engine]:
-    """An engine that serves a plain function."""
-    handler = FunctionHandler(function, ApplicationOptions(server_header=server_header))
+    """An engine that serves a plain function, of either kind."""
+    handler = load_application(function, ApplicationOptions(interface="function", server_header=server_header))
     with floodway.Engine(handler, address, **options) as engine:
         yield engine
 

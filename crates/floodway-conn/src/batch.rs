@@ -221,7 +221,7 @@ impl<H: Host> Reactor<H> {
             active.held = false;
             return (Next::Later, false);
         }
-        if slot.state == State::Open && active.output.len() > route.high_water as usize {
+        if slot.state == State::Open && active.output.is_behind(route.high_water) {
             // What it has answered so far is flushed before it is asked for more.
             active.pauses.set(Pauses::OUTPUT, true);
         }

@@ -49,7 +49,7 @@ pub use batch::Event;
 pub use clock::{Clock, ticks};
 pub use connection::{Closed, State};
 pub use hand_off::{HandOff, Handed, Line, Outlet};
-pub use message::{Host, Message, Outgoing, Payload};
+pub use message::{FilePart, Host, Message, Outgoing, Payload};
 pub use notice::Notice;
 pub use reactor::{Polled, Reactor, ReactorLimits};
 pub use reason::CloseReason;

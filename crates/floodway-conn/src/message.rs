@@ -1,6 +1,7 @@
 //! What other threads ask of a reactor, and what a host (the Python side) brings along.
 
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
@@ -36,10 +37,23 @@ pub enum Outgoing<P> {
     Buffer(LinkBuffer),
     /// To be copied.
     Owned(Vec<u8>),
+    /// Part of a file, which is read when it is sent.
+    File(FilePart),
+}
+
+/// Bytes of a file. Closes it when dropped.
+#[derive(Debug)]
+pub struct FilePart {
+    /// The file, open for reading.
+    pub file: OwnedFd,
+    /// Where the bytes begin.
+    pub offset: u64,
+    /// How many they are.
+    pub len: u64,
 }
 
 impl<P: Payload> Outgoing<P> {
-    /// Bytes to send.
+    /// Bytes to send that are in memory.
     #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
     pub fn len(&self) -> usize {
         match self {
@@ -47,6 +61,7 @@ impl<P: Payload> Outgoing<P> {
             Self::Copied(slice) => slice.len(),
             Self::Buffer(buffer) => buffer.len(),
             Self::Owned(bytes) => bytes.len(),
+            Self::File(_) => 0,
         }
     }
 }

@@ -5,13 +5,17 @@
 //! reactor: no block is taken and given back for it, and the bytes lie close together. The area is used again for the
 //! next batch. What the kernel does not take is therefore moved into a block of its own at once (`leave_area`): bytes
 //! that wait in an area would be overwritten.
+//!
+//! # Files
+//! A part of a file has its place among the segments, and costs no memory: `len` counts bytes in memory alone. To the question
+//! whether the peer is behind (`is_behind`) a file that waits means yes, however short it is.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use floodway_base::{BlockMut, BlockPool, LinkBuffer, Slice};
 
-use crate::message::Payload;
+use crate::message::{FilePart, Payload};
 
 /// The most segments of one `sendmsg`: `IOV_MAX` on Linux and the BSDs.
 pub(crate) const SEGMENTS_PER_SEND: usize = 1_024;
@@ -78,6 +82,7 @@ enum Segment<P> {
     Block(Slice),
     /// Bytes that belong to somebody else, and how many of them were sent.
     Foreign(P, usize),
+    File(FilePart),
 }
 
 impl<P: Payload> Segment<P> {
@@ -85,7 +90,12 @@ impl<P: Payload> Segment<P> {
         match self {
             Self::Block(slice) => slice,
             Self::Foreign(payload, sent) => &payload.as_ref()[*sent..],
+            Self::File(_) => &[],
         }
+    }
+
+    fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
     }
 }
 
@@ -94,7 +104,9 @@ impl<P: Payload> Segment<P> {
 pub(crate) struct OutQueue<P> {
     segments: VecDeque<Segment<P>>,
     tail: Tail,
-    len: usize,
+    /// Bytes in memory: as many as a connection's pending count holds.
+    len: u32,
+    files: u32,
 }
 
 impl<P: Payload> OutQueue<P> {
@@ -103,15 +115,22 @@ impl<P: Payload> OutQueue<P> {
             segments: VecDeque::new(),
             tail: Tail::Empty,
             len: 0,
+            files: 0,
         }
     }
 
+    /// Bytes in memory.
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len == 0 && self.files == 0
+    }
+
+    /// Whether there is more of it than a peer should be behind with.
+    pub(crate) fn is_behind(&self, high_water: u32) -> bool {
+        self.len > high_water || self.files > 0
     }
 
     /// The unsent bytes that other queues may have too, in segments: where each ends, which tells it apart however much of
@@ -142,7 +161,7 @@ impl<P: Payload> OutQueue<P> {
         if bytes.is_empty() {
             return; // a queue that counts as empty must not have a place in the area
         }
-        self.len += bytes.len();
+        self.len += bytes.len() as u32;
         match &mut self.tail {
             Tail::Empty => {
                 if let Some(start) = area.extend(bytes) {
@@ -192,8 +211,40 @@ impl<P: Payload> OutQueue<P> {
         if len > 0 {
             self.leave_area(area, pool);
             self.seal_block();
-            self.len += len;
+            self.len += len as u32;
             self.segments.push_back(Segment::Foreign(payload, 0));
+        }
+    }
+
+    /// Appends a part of a file.
+    pub(crate) fn push_file(&mut self, part: FilePart, area: &OutArea, pool: &BlockPool) {
+        if part.len > 0 {
+            self.leave_area(area, pool);
+            self.seal_block();
+            self.files += 1;
+            self.segments.push_back(Segment::File(part));
+        }
+    }
+
+    /// The part of a file that is to be sent next, if it is one.
+    pub(crate) fn next_file(&self) -> Option<&FilePart> {
+        match self.segments.front() {
+            Some(Segment::File(part)) => Some(part),
+            _ => None,
+        }
+    }
+
+    /// Forgets the first `count` bytes of the file that comes next.
+    pub(crate) fn advance_file(&mut self, count: u64) {
+        if let Some(Segment::File(part)) = self.segments.front_mut() {
+            debug_assert!(count <= part.len, "sent more than was queued");
+            part.offset += count;
+            part.len -= count;
+            if part.len == 0 {
+                self.segments.pop_front();
+                self.files -= 1;
+                self.free_segments();
+            }
         }
     }
 
@@ -202,7 +253,7 @@ impl<P: Payload> OutQueue<P> {
         self.leave_area(area, pool);
         self.seal_block();
         while let Some(slice) = buffer.pop_chunk() {
-            self.len += slice.len();
+            self.len += slice.len() as u32;
             self.segments.push_back(Segment::Block(slice));
         }
     }
@@ -217,7 +268,7 @@ impl<P: Payload> OutQueue<P> {
         }
     }
 
-    /// Calls `send` with the pending segments, at most `SEGMENTS_PER_SEND` of them.
+    /// Calls `send` with the pending segments up to the next file, at most `SEGMENTS_PER_SEND` of them.
     pub(crate) fn with_segments<R>(
         &self,
         area: &OutArea,
@@ -234,24 +285,27 @@ impl<P: Payload> OutQueue<P> {
         let segments: Vec<_> = self
             .segments
             .iter()
+            .take_while(|segment| !segment.is_file())
             .map(Segment::unsent)
-            .chain((!tail.is_empty()).then_some(tail))
+            .chain((!tail.is_empty() && self.files == 0).then_some(tail))
             .take(SEGMENTS_PER_SEND)
             .map(IoSlice::new)
             .collect();
         send(&segments)
     }
 
-    /// Forgets the first `sent` bytes; foreign payloads that are done with go to `spent`.
+    /// Forgets the first `count` bytes in memory, none of them behind a file; foreign payloads that are done with go to
+    /// `spent`.
     pub(crate) fn advance(&mut self, mut count: usize, spent: &mut Vec<P>) {
-        debug_assert!(count <= self.len, "sent more than was queued");
-        self.len -= count;
+        debug_assert!(count <= self.len(), "sent more than was queued");
+        self.len -= count as u32;
         while let Some(front) = self.segments.front_mut() {
             let left = front.unsent().len();
-            if count < left {
+            if count < left || front.is_file() {
                 match front {
                     Segment::Block(slice) => slice.advance(count),
                     Segment::Foreign(_, done) => *done += count,
+                    Segment::File(_) => debug_assert!(count == 0, "a file is not in memory"),
                 }
                 return;
             }
@@ -274,6 +328,10 @@ impl<P: Payload> OutQueue<P> {
         if done {
             self.tail = Tail::Empty;
         }
+        self.free_segments();
+    }
+
+    fn free_segments(&mut self) {
         if self.segments.is_empty() && self.segments.capacity() > 0 {
             self.segments = VecDeque::new();
         }
@@ -281,8 +339,13 @@ impl<P: Payload> OutQueue<P> {
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self, spent: &mut Vec<P>) {
-        let len = self.len;
-        self.advance(len, spent);
+        for segment in std::mem::take(&mut self.segments) {
+            if let Segment::Foreign(payload, _) = segment {
+                spent.push(payload);
+            }
+        }
+        self.tail = Tail::Empty;
+        (self.len, self.files) = (0, 0);
     }
 }
 
@@ -361,6 +424,30 @@ mod tests {
         area.clear();
         queue.copy(b"new", &mut area, &pool);
         assert_eq!(pending(&queue, &area), b"new");
+    }
+
+    #[test]
+    fn a_file_keeps_its_place_and_costs_no_memory() {
+        let (mut area, pool) = (OutArea::new(), BlockPool::new(0));
+        let mut queue = OutQueue::<Foreign>::new();
+        queue.copy(b"head", &mut area, &pool);
+        let file = std::fs::File::open("/dev/null").expect("it is everywhere");
+        let part = FilePart {
+            file: file.into(),
+            offset: 10,
+            len: 5,
+        };
+        queue.push_file(part, &area, &pool);
+        queue.copy(b"next", &mut area, &pool);
+        assert_eq!((queue.len(), pending(&queue, &area)), (8, b"head".to_vec()));
+        assert!(queue.is_behind(1_000) && queue.next_file().is_none());
+        queue.advance(4, &mut Vec::new());
+        queue.advance_file(3);
+        let part = queue.next_file().expect("it is not done");
+        assert_eq!((part.offset, part.len), (13, 2));
+        queue.advance_file(2);
+        assert_eq!(pending(&queue, &area), b"next");
+        assert!(!queue.is_behind(4));
     }
 
     #[test]

@@ -110,6 +110,7 @@ impl<H: Host> Reactor<H> {
         let index = token.slot;
         let reason = match error {
             TransportError::System(errno) => CloseReason::System(errno),
+            TransportError::FileCut => return self.fail(index, CloseReason::FileCut),
             TransportError::Session(SessionError::PlainHttp) => {
                 if self.rebuke_plain(index) {
                     return;
@@ -483,7 +484,7 @@ pub(crate) fn look_at<H: Host>(
             }
             Framing::Protocol => {
                 // A peer that is behind with what it was sent is not read, and is not late meanwhile with what it sends.
-                if active.pauses.any() || active.output.len() > route.high_water as usize {
+                if active.pauses.any() || active.output.is_behind(route.high_water) {
                     active.hold();
                     return Looked::Nothing;
                 }

@@ -36,6 +36,8 @@ pub enum CloseReason {
     FrameTooLong(FrameTooLong),
     /// The peer broke the route's protocol, or a limit of it.
     Refused(&'static str),
+    /// A file that was being sent has become shorter.
+    FileCut,
     /// The engine stopped.
     ServerStopping,
     /// What the system said.
@@ -44,7 +46,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// The number of names below.
-    pub const KINDS: usize = 16;
+    pub const KINDS: usize = 17;
     /// A name for each kind, for statistics, by `index`.
     pub const NAMES: [&'static str; Self::KINDS] = [
         "finished",
@@ -61,6 +63,7 @@ impl CloseReason {
         "slow_consumer",
         "frame_too_long",
         "refused",
+        "file_cut",
         "server_stopping",
         "system",
     ];
@@ -82,8 +85,9 @@ impl CloseReason {
             Self::SlowConsumer(_) => 11,
             Self::FrameTooLong(_) => 12,
             Self::Refused(_) => 13,
-            Self::ServerStopping => 14,
-            Self::System(_) => 15,
+            Self::FileCut => 14,
+            Self::ServerStopping => 15,
+            Self::System(_) => 16,
         }
     }
 }

@@ -261,10 +261,9 @@ impl<H: Host> Reactor<H> {
             return;
         };
         let route = self.shared.route(slot.route);
-        let queued = active.output.len() as u32;
-        if queued > route.high_water {
+        if active.output.is_behind(route.high_water) {
             active.pauses.set(Pauses::OUTPUT, true);
-        } else if queued <= route.low_water {
+        } else if active.output.len() as u32 <= route.low_water {
             active.pauses.set(Pauses::OUTPUT, false);
             if self.shared.pending(token) <= route.low_water {
                 self.tell_writable(index, token);

@@ -10,19 +10,23 @@
 
 use std::io::IoSlice;
 use std::ops::Range;
+use std::os::fd::AsFd;
 
 use floodway_base::{BlockPool, Session, SessionError};
-use floodway_sys::Errno;
+use floodway_sys::{Errno, file};
 
 use crate::connection::Input;
 use crate::driver::Sent;
-use crate::message::Payload;
+use crate::message::{FilePart, Payload};
 use crate::output::{OutArea, OutQueue};
 
 /// The most bytes that are encrypted before the kernel is asked to take them, and how often that is done before others have
 /// their turn.
 const ENCRYPT_BYTES: usize = 64 * 1024;
 const ENCRYPT_ROUNDS: usize = 4;
+
+/// The most bytes of a file that are sent before others have their turn.
+const FILE_BYTES: usize = 256 * 1024;
 
 /// See the module text.
 #[derive(Debug)]
@@ -63,18 +67,30 @@ pub(crate) enum Arrived {
 /// What `Transport::send` did.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Transmitted {
-    /// Bytes that left the queue.
+    /// Bytes in memory that left the queue.
     pub taken: usize,
+    /// Bytes of files that did.
+    pub read: usize,
     /// Whether the kernel took any.
     pub moved: bool,
     /// The kernel took no more: there will be room later.
     pub blocked: bool,
 }
 
+/// What the kernel is to take.
+#[derive(Debug)]
+pub(crate) enum Offer<'a> {
+    Bytes(&'a [IoSlice<'a>]),
+    /// So many bytes of a file at most.
+    File(&'a FilePart, usize),
+}
+
 /// Why bytes did not get through.
 #[derive(Debug)]
 pub(crate) enum TransportError {
     System(Errno),
+    /// A file has become shorter than it was.
+    FileCut,
     Session(SessionError),
 }
 
@@ -195,29 +211,45 @@ impl Transport {
         }
     }
 
-    /// Gives `send`, which offers bytes to the kernel, as much of the output as it takes.
+    /// Gives `send`, which offers bytes to the kernel, as much of the output as it takes; of files a bounded part, since
+    /// others wait for their turn.
     pub fn send<P: Payload>(
         &mut self,
         output: &mut OutQueue<P>,
         area: &OutArea,
         scratch: &mut Scratch,
         spent: &mut Vec<P>,
-        mut send: impl FnMut(&[IoSlice<'_>]) -> Result<Sent, Errno>,
+        mut send: impl FnMut(Offer<'_>) -> Result<Sent, Errno>,
     ) -> Result<Transmitted, TransportError> {
         let mut done = Transmitted::default();
         match self {
             Self::Plain => {
-                match output
-                    .with_segments(area, send)
-                    .map_err(TransportError::System)?
-                {
-                    Sent::Now(count) => {
-                        output.advance(count, spent);
-                        done.taken = count;
-                        done.moved = count > 0;
-                        done.blocked = count > 0 && !output.is_empty();
+                if output.next_file().is_none() {
+                    let offered = output.with_segments(area, |pieces| send(Offer::Bytes(pieces)));
+                    match offered.map_err(TransportError::System)? {
+                        Sent::Now(count) => {
+                            output.advance(count, spent);
+                            done.taken = count;
+                            done.moved = count > 0;
+                            done.blocked = count > 0 && !output.is_empty();
+                        }
+                        Sent::Later => done.blocked = true,
                     }
-                    Sent::Later => done.blocked = true,
+                }
+                if let Some(part) = output.next_file() {
+                    // The next wait says that there is room, or when there is.
+                    done.blocked = true;
+                    let most = part.len.min(FILE_BYTES as u64) as usize;
+                    match send(Offer::File(part, most)).map_err(TransportError::System)? {
+                        Sent::Now(0) => return Err(TransportError::FileCut),
+                        Sent::Now(count) => {
+                            output.advance_file(count as u64);
+                            done.read = count;
+                            done.moved = true;
+                            done.blocked = !output.is_empty();
+                        }
+                        Sent::Later => {}
+                    }
                 }
             }
             Self::Secure(secure) => {
@@ -229,18 +261,25 @@ impl Transport {
                         && !output.is_empty()
                         && encrypted.len() < ENCRYPT_BYTES
                     {
-                        let count = output
-                            .with_segments(area, |segments| {
-                                encrypt(secure.session.as_mut(), segments, encrypted)
-                            })
-                            .map_err(TransportError::Session)?;
-                        output.advance(count, spent);
-                        done.taken += count;
+                        if let Some(part) = output.next_file() {
+                            let session = secure.session.as_mut();
+                            let count = encrypt_file(session, part, &mut scratch.plain, encrypted)?;
+                            output.advance_file(count as u64);
+                            done.read += count;
+                        } else {
+                            let count = output
+                                .with_segments(area, |segments| {
+                                    encrypt(secure.session.as_mut(), segments, encrypted)
+                                })
+                                .map_err(TransportError::Session)?;
+                            output.advance(count, spent);
+                            done.taken += count;
+                        }
                     }
                     if encrypted.is_empty() {
                         break;
                     }
-                    let count = match send(&[IoSlice::new(encrypted)]) {
+                    let count = match send(Offer::Bytes(&[IoSlice::new(encrypted)])) {
                         Ok(Sent::Now(count)) => count,
                         Ok(Sent::Later) => 0,
                         Err(errno) => return Err(TransportError::System(errno)),
@@ -290,6 +329,25 @@ fn encrypt(
             break;
         }
     }
+    Ok(count)
+}
+
+/// Encrypts the front of what is to be sent of a file; returns how many bytes of it.
+fn encrypt_file(
+    session: &mut dyn Session,
+    part: &FilePart,
+    plain: &mut Vec<u8>,
+    encrypted: &mut Vec<u8>,
+) -> Result<usize, TransportError> {
+    plain.resize(part.len.min(ENCRYPT_BYTES as u64) as usize, 0);
+    let count =
+        file::read_at(part.file.as_fd(), plain, part.offset).map_err(TransportError::System)?;
+    if count == 0 {
+        return Err(TransportError::FileCut);
+    }
+    session
+        .send(&plain[..count], encrypted)
+        .map_err(TransportError::Session)?;
     Ok(count)
 }
 
@@ -407,7 +465,10 @@ mod tests {
         /// Sends to a kernel that takes at most `room` bytes.
         fn send(&mut self, mut room: usize) -> Transmitted {
             let wire = &mut self.wire;
-            let send = |pieces: &[IoSlice<'_>]| {
+            let send = |offer: Offer<'_>| {
+                let Offer::Bytes(pieces) = offer else {
+                    unreachable!("what is encrypted is no file any more");
+                };
                 let count = pieces[0].len().min(room);
                 room -= count;
                 wire.extend_from_slice(&pieces[0][..count]);

@@ -5,8 +5,9 @@ use std::os::fd::AsFd;
 use floodway_base::{LinkBuffer, Token};
 
 use crate::connection::State;
-use crate::message::{Host, Outgoing};
+use crate::message::{FilePart, Host, Outgoing};
 use crate::reactor::Reactor;
+use crate::transport::Offer;
 
 /// Bytes from which a payload is queued by reference. Below, a copy is faster than a segment of its own, and the
 /// head and body of an answer become one packet (measured: equal at 16 KiB).
@@ -74,6 +75,15 @@ impl<H: Host> Reactor<H> {
         }
     }
 
+    /// Queues a part of a file, which needs no admission: it is no memory.
+    fn write_file(&mut self, token: Token, part: FilePart) {
+        if self.takes_output(token, 0)
+            && let Some((_, Some(active))) = self.connections.parts(token.slot)
+        {
+            active.output.push_file(part, &self.out_area, &self.pool);
+        }
+    }
+
     /// Queues pieces that were admitted together.
     pub fn write_pieces(&mut self, token: Token, pieces: Vec<Outgoing<H::Payload>>) {
         for piece in pieces {
@@ -95,6 +105,7 @@ impl<H: Host> Reactor<H> {
             }
             Outgoing::Buffer(buffer) => self.write_buffer(token, buffer),
             Outgoing::Owned(bytes) => self.write_copy(token, &bytes),
+            Outgoing::File(part) => self.write_file(token, part),
         }
     }
 
@@ -121,7 +132,13 @@ impl<H: Host> Reactor<H> {
                 &self.out_area,
                 &mut self.scratch,
                 &mut self.spent,
-                |segments| driver.send(token, socket.as_fd(), segments),
+                |offer| match offer {
+                    Offer::Bytes(pieces) => driver.send(token, socket.as_fd(), pieces),
+                    Offer::File(part, most) => {
+                        let file = part.file.as_fd();
+                        driver.send_file(token, socket.as_fd(), file, part.offset, most)
+                    }
+                },
             );
             let sent = match sent {
                 Ok(sent) => sent,
@@ -136,14 +153,15 @@ impl<H: Host> Reactor<H> {
                 active.unacknowledged = u32::MAX;
                 slot.progress = self.now;
             }
-            if sent.taken > 0 {
-                let count = sent.taken as u64;
+            if sent.taken + sent.read > 0 {
+                let count = (sent.taken + sent.read) as u64;
                 let shared = self.shared.slots.shared(index);
                 crate::read::add_owned(&shared.bytes_out, count);
                 let stats = &self.shared.stats;
                 stats.bytes_out.add(count);
-                stats.output_queued.set(stats.output_queued.get() - count);
-                self.shared.slots.sub_pending(token, count as u32);
+                let queued = stats.output_queued.get() - sent.taken as u64;
+                stats.output_queued.set(queued);
+                self.shared.slots.sub_pending(token, sent.taken as u32);
             }
         }
         active.output.leave_area(&self.out_area, &self.pool);

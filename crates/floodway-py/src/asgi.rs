@@ -3,6 +3,7 @@
 //! Here because it runs for every request; what is rare (errors, lifespan) is Python's (`floodway.app.asgi`).
 
 use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
 
 use floodway_app::http1::Version;
 use floodway_conn::Security;
@@ -243,6 +244,12 @@ impl AsgiExchange {
         self.knows
     }
 
+    /// Whether the application has all of the request's body.
+    #[getter]
+    fn has_read(&self) -> bool {
+        self.body == Body::Read
+    }
+
     /// What the application is told about the request.
     fn scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let request = self.request.bind(py).borrow();
@@ -306,6 +313,13 @@ impl AsgiExchange {
                     None => PyTuple::empty(py).into_any().unbind(),
                 };
                 self.head = Some((status, headers));
+                Ok(self.context.bind(py).borrow().done.clone_ref(py).into_any())
+            }
+            "http.response.pathsend" => {
+                self.send_file(py, message).inspect_err(|error| {
+                    let is_lost = self.request.bind(py).borrow().on(py).get().is_closed();
+                    self.knows |= is_lost && error.is_instance_of::<PyOSError>(py);
+                })?;
                 Ok(self.context.bind(py).borrow().done.clone_ref(py).into_any())
             }
             other => Err(PyRuntimeError::new_err(format!(
@@ -399,6 +413,20 @@ impl AsgiExchange {
         drop(request);
         self.finish(py)?;
         Ok(true)
+    }
+
+    /// Answers with a file (extension `http.response.pathsend`). One that cannot be opened leaves the answer to be started anew.
+    fn send_file(&mut self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Some((status, headers)) = self.head.take() else {
+            return Err(PyRuntimeError::new_err(
+                "http.response.pathsend is a whole body: http.response.start comes before it, and no http.response.body",
+            ));
+        };
+        let path: PathBuf = message.get_item(pyo3::intern!(py, "path"))?.extract()?;
+        let mut request = self.request.bind(py).borrow_mut();
+        request.respond_file(py, status, headers.bind(py), &path)?;
+        drop(request);
+        self.finish(py)
     }
 
     /// The answer is complete: nobody waits any more.

@@ -457,7 +457,7 @@ impl Connection {
 
     /// Whether writes are refused: closed, closing, or `write_eof` was called.
     #[getter]
-    fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         let shared = &self.reactor.get().shared;
         !shared.is_live(self.token)
             || matches!(

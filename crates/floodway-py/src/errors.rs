@@ -1,5 +1,7 @@
 //! The only map from what the core says to Python's exceptions.
 
+use std::path::Path;
+
 use floodway_base::EncodeError;
 use floodway_conn::CloseReason;
 use floodway_sys::{Errno, SocketAddress};
@@ -71,12 +73,26 @@ pub(crate) fn of_reason(
         ),
         CloseReason::FrameTooLong(error) => ("FrameTooLong", format!("{peer}: {error}")),
         CloseReason::Refused(reason) => ("ProtocolError", format!("{peer} was refused: {reason}")),
+        CloseReason::FileCut => {
+            let message = format!("a file that was sent to {peer} has become shorter meanwhile");
+            let class = py.import("floodway.errors")?.getattr("ConnectionClosed")?;
+            return Ok(Some(class.call1((message, "file_cut"))?.unbind()));
+        }
         CloseReason::ServerStopping => (
             "ServerStopping",
             format!("the engine stopped while {peer} was connected"),
         ),
     };
     instance(py, class, message).map(Some)
+}
+
+/// Why a file cannot be sent, as Python's own `open` would say it.
+pub(crate) fn of_file(errno: Errno, path: &Path) -> PyErr {
+    let text = match errno {
+        Errno::INVAL => "this is no regular file".to_owned(),
+        errno => std::io::Error::from(errno).to_string(),
+    };
+    PyOSError::new_err((errno.raw_os_error(), text, path.to_path_buf()))
 }
 
 /// The `OSError` of an errno, of the subclass that Python has for it.

@@ -1,11 +1,12 @@
 //! `Request`: one HTTP request and the way to answer it.
 
 use std::cell::Cell;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use floodway_app::http1::{self, Command, Date, Exchange, Fault, Head, Message, Version};
-use floodway_conn::{Line, Outgoing, REFERENCE_BYTES};
+use floodway_conn::{FilePart, Line, Outgoing, REFERENCE_BYTES};
 use floodway_sys::SocketAddress;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -199,6 +200,39 @@ impl Request {
             .start(out, status, None, pairs, length, &date())
             .map_err(fault)?;
         self.note_start(status);
+        Ok(())
+    }
+
+    /// See `_respond_file`.
+    pub(crate) fn respond_file(
+        &mut self,
+        py: Python<'_>,
+        status: u16,
+        headers: &Bound<'_, PyAny>,
+        path: &Path,
+    ) -> PyResult<()> {
+        let (file, len) = gate::detached(py, || floodway_sys::file::open(path))
+            .map_err(|errno| errors::of_file(errno, path))?;
+        let mut out = answer_of(0);
+        self.begin(py, &mut out, status, headers, Some(len))?;
+        let offset = 0;
+        self.complete_by_file(py, out, FilePart { file, offset, len })
+    }
+
+    /// Queues an answer's head and the file that is all of its body.
+    fn complete_by_file(&mut self, py: Python<'_>, head: Vec<u8>, part: FilePart) -> PyResult<()> {
+        let len = part.len as usize;
+        let wrapped = self.exchange.body(len, false).map_err(fault)?;
+        let mut pieces = vec![Outgoing::Owned(head)];
+        if wrapped.send {
+            pieces.push(Outgoing::File(part));
+        }
+        let connection = self.connection.bind(py).get();
+        connection.send_pieces(py, pieces)?;
+        if wrapped.send {
+            self.note_sent(len);
+        }
+        self.finish(py);
         Ok(())
     }
 
@@ -447,10 +481,20 @@ impl Request {
             .collect()
     }
 
-    /// The body, as far as it came with the request: all of it, unless `_more`.
+    /// The body: all of it, or in a function that asked to stream it as much as came with the head.
     #[getter]
     pub(crate) fn body(&self, py: Python<'_>) -> Py<PyBytes> {
         self.body.clone_ref(py)
+    }
+
+    /// The body piece by piece, as it comes: an asynchronous iterator, for a coroutine function that asked for it
+    /// (`floodway.streaming`). A body that is there already is one piece.
+    ///
+    /// What the client is behind with is waited for, and what is not asked for stays with it. Raises ConnectionClosed where
+    /// the client leaves before the end.
+    fn stream(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let body = slf.py().import("floodway.app.body")?;
+        Ok(body.call_method1("pieces_of", (slf,))?.unbind())
     }
 
     /// Whether more of the body follows, on demand.
@@ -497,6 +541,18 @@ impl Request {
         let mut out = answer_of(len);
         self.begin(py, &mut out, status, headers, Some(len as u64))?;
         self.send(py, out, &body, false)
+    }
+
+    /// Answer with what a file has now, which is read as it is sent. Raises OSError if it cannot be opened, and what `_respond`
+    /// raises.
+    fn _respond_file(
+        &mut self,
+        py: Python<'_>,
+        status: u16,
+        headers: &Bound<'_, PyAny>,
+        path: PathBuf,
+    ) -> PyResult<()> {
+        self.respond_file(py, status, headers, &path)
     }
 
     /// Begin an answer whose body follows by `_send`. `length`: of the body, if it is known.
@@ -589,6 +645,22 @@ impl Request {
             out = self.begin_prepared(py, len, Some(len as u64))?;
         }
         self.send(py, out, body, false).map(drop)
+    }
+
+    /// WSGI: complete an answer that has not begun by `length` bytes of an open file, which is duplicated, or by as many as its
+    /// `content-length` says if those are fewer.
+    fn _complete_file(
+        &mut self,
+        py: Python<'_>,
+        fd: i32,
+        offset: u64,
+        length: u64,
+    ) -> PyResult<()> {
+        let file = floodway_sys::file::duplicate(fd).map_err(errors::system_error)?;
+        let announced = self.prepared.as_ref().and_then(Prepared::content_length);
+        let len = announced.map_or(length, |most| length.min(most));
+        let out = self.begin_prepared(py, 0, Some(len))?;
+        self.complete_by_file(py, out, FilePart { file, offset, len })
     }
 
     fn __repr__(&self) -> String {

@@ -98,6 +98,13 @@ impl Prepared {
         &self.text[..self.reason_end]
     }
 
+    /// What the application says of the body's length, if that is a number.
+    pub(crate) fn content_length(&self) -> Option<u64> {
+        let mut fields = self.fields();
+        let (_, value) = fields.find(|(name, _)| name.eq_ignore_ascii_case(b"content-length"))?;
+        std::str::from_utf8(value.trim_ascii()).ok()?.parse().ok()
+    }
+
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let mut begin = self.reason_end;
         self.ends.iter().map(move |&(name_end, value_end)| {

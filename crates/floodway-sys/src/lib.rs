@@ -8,6 +8,7 @@
 //! | [`socket`] | receive, send, shut down, connect, options, addresses | `floodway-conn`, the connection |
 //! | [`accept()`] | one connection from a listener | `floodway-conn`, the acceptor |
 //! | [`errno`] | the named sets of errors that `accept(2)` speaks of | the acceptor's back-off |
+//! | [`file`] | files that are sent: opening, reading, `sendfile` | `floodway-conn`, the transport |
 //! | [`handover`] | sockets on their way to another process | `floodway-conn`, the acceptor |
 //! | [`shared_memory`] | numbers that several processes see | `floodway-conn`, the seats |
 //! | [`epoll`] | readiness on Linux | the epoll driver (`driver="epoll"`) |
@@ -44,6 +45,7 @@ pub mod accept;
 #[cfg(target_os = "linux")]
 pub mod epoll;
 pub mod errno;
+pub mod file;
 pub mod handover;
 pub mod limits;
 pub mod probe;

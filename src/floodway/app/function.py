@@ -5,7 +5,7 @@ drawn from as fast as the client takes it.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterator
 from typing import Final
 
 from floodway.app.apology import ErrorLog, apologise
@@ -13,7 +13,7 @@ from floodway.app.application import describe_failure
 from floodway.app.front import Front
 from floodway.app.handler import Handler
 from floodway.app.http1 import Http1
-from floodway.app.message import Request, Response, complete
+from floodway.app.message import BODILESS, Request, Response, complete
 from floodway.config import ApplicationOptions
 from floodway.conn.connection import Connection
 from floodway.conn.engine import Engine
@@ -21,9 +21,6 @@ from floodway.conn.route import FramingLike
 from floodway.errors import ConnectionClosed
 
 logger: Final = logging.getLogger(__name__)
-
-_BODILESS: Final = (204, 304)
-"""Statuses whose answers have no body (RFC 9110, sections 15.3.5 and 15.4.5)."""
 
 
 class FunctionHandler(Handler[Request]):
@@ -67,13 +64,15 @@ class FunctionHandler(Handler[Request]):
             conn.user_data.close()
 
     def _begin(self, conn: Connection, request: Request, answer: Response) -> None:
+        if isinstance(answer.body, AsyncIterable):
+            raise TypeError("an asynchronous body needs a coroutine function: write async def, or make it an iterator")
         stream = _Stream(request, iter(answer.body))  # type: ignore[arg-type]  # TypeError if it is no iterable
         try:
             request._start(answer.status, answer.headers)  # noqa: SLF001 - made for applications' handlers
         except BaseException:
             stream.close()
             raise
-        if request.method == "HEAD" or answer.status in _BODILESS:
+        if request.method == "HEAD" or answer.status in BODILESS:
             stream.finish()  # nobody would ever be behind with what is not sent
             return
         conn.user_data = stream

@@ -6,6 +6,7 @@ from typing import Any, Final, cast, get_args
 
 from floodway.app.application import failed, import_application
 from floodway.app.function import FunctionHandler
+from floodway.app.message import streams_body
 from floodway.config import ApplicationOptions, Interface
 from floodway.conn.route import HandlerLike
 from floodway.errors import ApplicationError
@@ -50,6 +51,15 @@ def handler_of(
         from floodway.app.wsgi.handler import wsgi_handler  # the same for wsgiref
 
         return wsgi_handler(application, options, threads)
+    if _is_coroutine_function(application):
+        from floodway.app.async_function import AsyncFunctionHandler  # as for ASGI
+
+        return AsyncFunctionHandler(cast("Callable[..., Any]", application), options)
+    if streams_body(application):
+        raise TypeError(
+            f"{caller} got {application!r}, which asks to stream bodies and is no coroutine function; write async def, "
+            "since a function that waits for its client holds up all others"
+        )
     return FunctionHandler(cast("Callable[[Any], object]", application), options)
 
 
@@ -79,6 +89,11 @@ def _made(application: object, options: ApplicationOptions, name: str) -> object
         return application()
     except Exception as error:
         raise failed(f"{name} could not be made", error) from error
+
+
+def _is_coroutine_function(application: Callable[..., object]) -> bool:
+    """Also for an object whose __call__ is one."""
+    return inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(type(application).__call__)
 
 
 def _parameters(application: Callable[..., object]) -> int:

@@ -204,6 +204,17 @@ pub trait Driver: Send + fmt::Debug {
         pieces: &[IoSlice<'_>],
     ) -> Result<Sent, Errno>;
 
+    /// Send at most `most` bytes of a file from `offset` on, as many as the kernel takes; `Sent::Now(0)`: the file ends
+    /// there.
+    fn send_file(
+        &mut self,
+        token: Token,
+        fd: BorrowedFd<'_>,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        most: usize,
+    ) -> Result<Sent, Errno>;
+
     /// Wait at most `timeout` (None: without end) and append what happened to `completions`.
     fn wait(
         &mut self,
@@ -275,6 +286,17 @@ impl Driver for Closed {
     }
 
     fn send(&mut self, _: Token, _: BorrowedFd<'_>, _: &[IoSlice<'_>]) -> Result<Sent, Errno> {
+        Err(Errno::BADF)
+    }
+
+    fn send_file(
+        &mut self,
+        _: Token,
+        _: BorrowedFd<'_>,
+        _: BorrowedFd<'_>,
+        _: u64,
+        _: usize,
+    ) -> Result<Sent, Errno> {
         Err(Errno::BADF)
     }
 

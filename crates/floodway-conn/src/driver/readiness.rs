@@ -14,7 +14,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use floodway_base::Token;
-use floodway_sys::{Errno, socket};
+use floodway_sys::{Errno, file, socket};
 
 use super::foreign::Foreign;
 use super::{Completion, Driver, Interest, Sent, Sockets, Waited};
@@ -261,6 +261,21 @@ impl<P: Poller> Driver for Readiness<P> {
             pieces => socket::send_vectored(fd, pieces),
         };
         match sent {
+            Ok(count) => Ok(Sent::Now(count)),
+            Err(Errno::AGAIN) => Ok(Sent::Later),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn send_file(
+        &mut self,
+        _token: Token,
+        fd: BorrowedFd<'_>,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        most: usize,
+    ) -> Result<Sent, Errno> {
+        match file::send(fd, file, offset, most) {
             Ok(count) => Ok(Sent::Now(count)),
             Err(Errno::AGAIN) => Ok(Sent::Later),
             Err(errno) => Err(errno),

@@ -35,6 +35,6 @@ def new_context(
         "client": None,
         "server": server,
         "state": {},
-        "extensions": {},
+        "extensions": {"http.response.pathsend": {}},
     }
     return AsgiContext(template, state, loop.create_future)

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Any, TypeAlias
 
 from floodway.app.message import Request
+from floodway.app.wsgi.files import part_of
 
 ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 Environ: TypeAlias = dict[
@@ -54,6 +55,10 @@ class Answer:
             self.request._complete(b"".join(result))  # noqa: SLF001 - made for this module; one piece is not copied
             return True
         self._close = getattr(result, "close", None)
+        part = part_of(result)
+        if part is not None and not self.request._started:  # noqa: SLF001 - the same
+            self.request._complete_file(*part)  # noqa: SLF001 - the same
+            return True
         self._pieces = iter(result)
         return self.go_on()
 

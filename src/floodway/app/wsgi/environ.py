@@ -1,9 +1,9 @@
 """What all environs of an application have in common; home of the native `EnvironBuilder`, which adds the rest."""
 
 import sys
-from wsgiref.util import FileWrapper
 
 from floodway._core import EnvironBuilder
+from floodway.app.wsgi.files import FileWrapper
 
 __all__ = ["EnvironBuilder", "environ_builder"]
 
