@@ -61,8 +61,8 @@ class Limits:
     )
     max_reactor_output: int = documented(
         256 * MIB,
-        "Bytes that the pending output of all connections of a reactor holds in memory, an object that many are sent counted "
-        "once; beyond it those that take nothing for longest are treated as if they had passed max_output.",
+        "Bytes that the pending output of all connections of a reactor holds in memory, an object that many are sent "
+        "counted once; beyond it those that take nothing for longest are treated as if they had passed max_output.",
     )
     output_policy: Literal["close", "drop", "error"] = documented(
         "close",

@@ -15,8 +15,8 @@ import pytest
 
 from floodway.app.asgi import handler
 from tests.helpers.asgi import Client, Receive, Scope, Send, Signal, answer, read_body, request, serving
-from tests.helpers.peers import port_of
 from tests.helpers.optional import module
+from tests.helpers.peers import port_of
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
 

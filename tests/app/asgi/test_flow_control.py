@@ -152,7 +152,7 @@ def test_the_last_piece_of_an_answer_keeps_no_application_waiting() -> None:
 async def reading_and_sending(scope: Scope, receive: Receive, send: Send) -> None:
     """Waits for the body while its answer, which is longer than a client takes at once, is pending."""
     await send({"type": "http.response.start", "status": 200})
-    sending = asyncio.create_task(send({"type": "http.response.body", "body": PIECE * 80, "more_body": True}))
+    sending = asyncio.ensure_future(send({"type": "http.response.body", "body": PIECE * 80, "more_body": True}))
     await asyncio.sleep(0)
     received = 0
     message: Any = {"more_body": True}
@@ -166,14 +166,19 @@ async def reading_and_sending(scope: Scope, receive: Receive, send: Send) -> Non
 
 async def answering_first(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers at once and leaves the rest of the body to be drained."""
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % (80 * len(PIECE)))]})
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % (80 * len(PIECE)))]}
+    )
     await send({"type": "http.response.body", "body": PIECE * 80})
 
 
 @pytest.mark.parametrize("application", [reading_and_sending, answering_first])
 def test_a_body_is_not_late_while_its_client_is_not_read(application: Any, driver: Any) -> None:
     body = b"y" * 1_000
-    with serving(application, driver=driver, body_timeout=0.3) as engine, Client(engine, receive_buffer=20_000) as client:
+    with (
+        serving(application, driver=driver, body_timeout=0.3) as engine,
+        Client(engine, receive_buffer=20_000) as client,
+    ):
         client.send(request(method="POST", headers=f"content-length: {len(body)}\r\n"))
         client.send(body[:10])
         threading.Event().wait(1.0)  # more than body_timeout
