@@ -32,6 +32,19 @@ class AsyncFunctionHandler(TaskHandler):
 
     async def call(self, exchange: AsgiExchange) -> None:
         """Answer a request."""
+        request = exchange.request
+        if not request._more:  # noqa: SLF001 - made for applications' handlers
+            return await self._answer(exchange)
+        conn = request.connection
+        conn.user_data = exchange  # where `Request.stream` looks for it
+        try:
+            await self._answer(exchange)
+        finally:
+            if conn.user_data is exchange:
+                conn.user_data = None
+        return None
+
+    async def _answer(self, exchange: AsgiExchange) -> None:
         unsent = complete(exchange.request, await self._function(exchange.request))
         if unsent is not None:
             await _stream(exchange, unsent)
