@@ -181,7 +181,7 @@ def test_sockets_from_systemd_are_served(folder: Path) -> None:
     [
         (["handlers"], 2, "is not MODULE:ATTRIBUTE"),
         (["handlers:echo", "127.0.0.1"], 2, "has no port and no scheme"),
-        (["handlers:echo", "https://127.0.0.1:0"], 2, "needs a TLS configuration"),
+        (["handlers:echo", "https://127.0.0.1:0"], 2, "needs a certificate"),
         (["handlers:echo", "--bind", ":80"], 2, "--bind is no flag here; write the address behind the application"),
         (["handlers:echo", "--threds", "1"], 2, "--threads"),
         (["handlers:echo", "--threads", "many"], 2, "'many' is none of: number"),
