@@ -132,9 +132,12 @@ def test_receive_after_the_body_waits_for_the_end_of_the_answer() -> None:
 
 def test_several_receives_at_once_share_the_parts_in_order() -> None:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        all_three = asyncio.gather(receive(), receive(), receive())
+        async def receive_one() -> None:
+            parts.append(await receive())
+
+        all_three = asyncio.gather(receive_one(), receive_one(), receive_one())
         waiting.set()
-        parts.extend(await all_three)
+        await all_three
         await answer(send)
 
     parts: list[Any] = []
@@ -142,9 +145,9 @@ def test_several_receives_at_once_share_the_parts_in_order() -> None:
     with serving(application) as engine, Client(engine) as client:
         client.send(request(method="POST", headers="Transfer-Encoding: chunked\r\n"))
         waiting.wait()
-        for part in (b"1\r\na\r\n", b"1\r\nb\r\n", b"0\r\n\r\n"):
+        for count, part in enumerate((b"1\r\na\r\n", b"1\r\nb\r\n", b"0\r\n\r\n"), 1):
             client.send(part)
-            asyncio.run(asyncio.sleep(0.02))
+            wait_until(lambda: len(parts) == count)  # noqa: B023 - it is waited for here
         assert client.read().status == 200
     assert [part.get("body") for part in parts] == [b"a", b"b", b""]
     assert [part.get("more_body") for part in parts] == [True, True, False]
