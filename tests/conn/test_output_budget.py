@@ -74,6 +74,7 @@ def test_bytes_of_one_connection_each_are_bounded(engine_with: MakeEngine) -> No
         assert CROWD // 4 < slow(engine) < CROWD
 
 
+@pytest.mark.alone  # a reader that gets no processor for 200 ms looks like one that does not read
 def test_who_reads_stays_where_others_do_not(engine_with: MakeEngine) -> None:
     """The budget is passed again and again by those who take nothing, and each time they are the ones that it hits."""
     handler = Answering(another)
