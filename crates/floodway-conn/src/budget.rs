@@ -3,15 +3,15 @@
 //! # Rules
 //! - Bytes that several connections were sent by reference are in memory once, so they count once. Each of the
 //!   connections has an equal share of them.
-//! - Above the budget, connections are ended until what is left is within it: of those with at least an average share, the
+//! - Above the budget, connections are ended until what is left is within it: of those with at least half an average share, the
 //!   one first of which the kernel took nothing for longest (less than `SAME_TICKS` are no difference), and among equals the
 //!   one that was sent least before, of which the least is known.
 //! - It is judged once the kernel had the chance to take what was written.
 //!
 //! # Theory
 //! Whoever reads fast makes progress all the time, and whoever does not read makes none, whatever both have pending; but to
-//! end those with little would bring nothing. Some connection always has the average, so the bound holds for whatever
-//! clients do: those that take a byte now and then are ended after those that take none.
+//! end those with little would bring nothing. Half, since a reader that was just sent a large answer has more than those that
+//! stopped reading theirs in the middle. Some connection always has the average, so the bound holds for whatever clients do: those that take a byte now and then are ended after those that take none.
 //!
 //! # Cost
 //! A comparison, while the plain sum is within the budget. Above it all that is pending is counted: once in a tick, unless
@@ -135,7 +135,7 @@ impl<H: Host> Reactor<H> {
             return false;
         };
         let average = consumers.iter().map(|it| it.share).sum::<u64>() / count;
-        consumers.retain(|it| it.share >= average);
+        consumers.retain(|it| it.share >= average / 2);
         consumers.sort_unstable_by_key(|it| Reverse((it.rank, it.share)));
         let mut bytes = held.bytes;
         for consumer in consumers {
