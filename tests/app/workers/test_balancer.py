@@ -24,6 +24,7 @@ def entrance(service: WorkerService) -> int:
     return pid
 
 
+@pytest.mark.alone  # beside busy neighbours it was seen to deal 24, 33 and 33: not understood yet
 @pytest.mark.parametrize("balancer", ["round-robin", "fd-hash", "least-connections"])
 def test_every_balancer_deals_evenly_to_workers_that_keep_what_they_get(tmp_path: Path, balancer: str) -> None:
     with WorkerService(tmp_path, "--workers", "3", "--balancer", balancer) as service:
