@@ -156,12 +156,15 @@ impl<H: Host> Reactor<H> {
         let Some(Some(acceptor)) = self.acceptors.get_mut(listener as usize) else {
             return;
         };
-        if !matches!(acceptor.source, Source::Channel { .. }) {
-            self.shared.stats.accepted.add(1);
-        }
         acceptor.next_pause = FIRST_BACK_OFF;
-        let (route, delivery) = (acceptor.route, acceptor.delivery);
-        if !self.admission.enter(ip_of(&peer)) {
+        let (route, delivery, source) = (acceptor.route, acceptor.delivery, acceptor.source);
+        let is_admitted = self.admission.enter(ip_of(&peer));
+        match source {
+            // One by one: who balances reads the load at any time, and must not see what has come as on its way too.
+            Source::Channel { seat } => self.admission.taken_over(seat, 1),
+            Source::Listening | Source::Shared => self.shared.stats.accepted.add(1),
+        }
+        if !is_admitted {
             self.shared.stats.shed.add(1);
             self.notices.shed(self.now);
             return;
@@ -182,8 +185,8 @@ impl<H: Host> Reactor<H> {
         }
     }
 
-    /// Another process has handed over `count` sockets, of which this one had no descriptors for `lost`.
-    pub(crate) fn on_taken_over(&mut self, listener: u32, count: usize, lost: usize) {
+    /// Another process has handed over `count` sockets that cannot be accepted: for `lost` there was no descriptor here.
+    pub(crate) fn on_not_taken(&mut self, listener: u32, count: usize, lost: usize) {
         if let Some(Some(acceptor)) = self.acceptors.get(listener as usize)
             && let Source::Channel { seat } = acceptor.source
         {

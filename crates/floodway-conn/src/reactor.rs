@@ -458,11 +458,11 @@ impl<H: Host> Reactor<H> {
             Completion::AcceptFailed { listener, errno } => {
                 self.on_accept_failed(listener, errno);
             }
-            Completion::TakenOver {
+            Completion::NotTaken {
                 listener,
                 count,
                 lost,
-            } => self.on_taken_over(listener, count, lost),
+            } => self.on_not_taken(listener, count, lost),
             Completion::Foreign(ready) => self.foreign_ready.push_back(ready),
         }
     }

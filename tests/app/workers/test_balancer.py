@@ -24,18 +24,14 @@ def entrance(service: WorkerService) -> int:
     return pid
 
 
-@pytest.mark.alone  # beside busy neighbours it was seen to deal 24, 33 and 33: not understood yet
 @pytest.mark.parametrize("balancer", ["round-robin", "fd-hash", "least-connections"])
 def test_every_balancer_deals_evenly_to_workers_that_keep_what_they_get(tmp_path: Path, balancer: str) -> None:
     with WorkerService(tmp_path, "--workers", "3", "--balancer", balancer) as service:
         service.wait_serving(3)
-        with persistent(service, 90) as peers:
-            dealt = sorted(Counter(pid for _, pid in peers).values())
-    if balancer == "fd-hash":  # a hash deals evenly on the whole, wherever its count of sockets begins
-        assert len(dealt) == 3
-        assert 20 <= dealt[0] <= dealt[-1] <= 40
-    else:
-        assert dealt == [30, 30, 30]
+        with ExitStack() as kept:
+            # One after the other: what a worker that gets no processor leaves in its channel would go to others.
+            dealt = Counter(ask(kept.enter_context(service.dial()))[0] for _ in range(90))
+        assert sorted(dealt.values()) == [30, 30, 30]
 
 
 @pytest.mark.parametrize("mains", [1, 2])

@@ -109,11 +109,11 @@ pub enum Completion {
         /// Why.
         errno: Errno,
     },
-    /// Another process has handed over sockets; the `Accepted` of those that came are in front of this.
-    TakenOver {
+    /// Another process has handed over sockets that cannot be accepted; the `Accepted` of the others are in front of this.
+    NotTaken {
         /// The listener's number.
         listener: u32,
-        /// How many it has sent.
+        /// How many.
         count: usize,
         /// How many of them there was no descriptor for: they are closed.
         lost: usize,
@@ -352,25 +352,27 @@ fn take_over(listener: u32, fd: BorrowedFd<'_>, completions: &mut Vec<Completion
     match handover::take_over(fd, &mut sockets) {
         Ok(count) => {
             let lost = count - sockets.len();
+            let mut not_taken = lost;
             completions.extend(sockets.into_iter().map(|socket| {
-                match socket::peer_address(socket.as_fd()) {
-                    Ok(peer) => Completion::Accepted {
+                if let Ok(peer) = socket::peer_address(socket.as_fd()) {
+                    Completion::Accepted {
                         listener,
                         socket,
                         peer,
-                    },
-                    // The peer has reset it on its way here.
-                    Err(_) => Completion::AcceptFailed {
-                        listener,
-                        errno: Errno::CONNABORTED,
-                    },
+                    }
+                } else {
+                    not_taken += 1; // the peer has reset it on its way here
+                    let errno = Errno::CONNABORTED;
+                    Completion::AcceptFailed { listener, errno }
                 }
             }));
-            completions.push(Completion::TakenOver {
-                listener,
-                count,
-                lost,
-            });
+            if not_taken > 0 {
+                completions.push(Completion::NotTaken {
+                    listener,
+                    count: not_taken,
+                    lost,
+                });
+            }
         }
         Err(Errno::AGAIN) => {}
         Err(errno) => completions.push(Completion::AcceptFailed { listener, errno }),
