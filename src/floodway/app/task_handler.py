@@ -7,6 +7,7 @@ batch.
 import asyncio
 import logging
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
@@ -35,7 +36,7 @@ _EAGER: Final[dict[str, Any]] = {"eager_start": True} if sys.version_info >= (3,
 Tasks = dict[AsgiExchange, asyncio.Task[None]]
 
 
-class TaskHandler(Handler[Any]):  # Any: a Request, a part of its body, or None for a client that has finished
+class TaskHandler(Handler[Any], ABC):  # Any: a Request, a part of its body, or None for a client that has finished
     """Makes a task of each request. One that raises costs its client a 500, and nobody else anything."""
 
     event_loop = True
@@ -50,9 +51,9 @@ class TaskHandler(Handler[Any]):  # Any: a Request, a part of its body, or None 
         self._runs: dict[asyncio.AbstractEventLoop, tuple[AsgiContext, Tasks]] = {}
         self._errors = ErrorLog(logger)
 
+    @abstractmethod
     def call(self, exchange: AsgiExchange) -> Coroutine[Any, Any, None]:
         """What answers a request, to be made a task."""
-        raise NotImplementedError
 
     def on_start(self, engine: Engine) -> None:
         """Begin to count and log."""
