@@ -11,7 +11,7 @@ from tests.helpers.peers import port_of
 
 
 def test_sslyze_finds_nothing_against_mozillas_intermediate_configuration(authority: Authority) -> None:
-    """Versions, ciphers, curves, renegotiation, known vulnerabilities: it ends with 1 when anything is not compliant."""
+    """Versions, ciphers, curves, renegotiation, known vulnerabilities: the exit code is 1 when anything is amiss."""
     optional.module("sslyze")
     handler = handler_of(lambda request: "hello", floodway.ApplicationOptions(), "the test")
     with floodway.Engine(handler, "tls://127.0.0.1:0", tls=authority.config) as engine:
