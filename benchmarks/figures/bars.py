@@ -1,18 +1,17 @@
-"""Bars: for each peer one of each quantity, the median as the bar's length, its range as a line, the number beside it."""
+"""Bars: for each peer one of each quantity, its length the median, its range a line, the number beside it."""
 
 from collections.abc import Sequence
 from typing import Final
-
-from harness.metric import Metric
-from harness.summary import Spread
-from matplotlib.axes import Axes
-from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, NullLocator
 
 from figures.figure import Figure, Panel
 from figures.lines import short
 from figures.look import Theme, described, look
 from figures.series import Cell, Scene
+from harness.metric import Metric
+from harness.summary import Spread
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 STRENGTHS: Final = (1.0, 0.62, 0.3)  # of the colour of a peer's first bar, its second and its third
 FLOOR: Final = 10.0  # where a logarithmic axis begins, in the unit shown
@@ -42,12 +41,14 @@ def draw_bars(axes: Axes, figure: Figure, panel: Panel, scene: Scene, theme: The
         axes.set_xlim(floor, max([*values, floor]) * 1.6)
     else:
         axes.set_xlim(0, max(values, default=1.0) * 1.15)
+    most = max((cell.point[figure.x] for cell in cells), default=0)
     for row, cell in enumerate(cells):
         for number, name in enumerate(panel.quantities):
             if name in cell.metrics:
                 y, colour = row * step + number, look(cell.peer, theme).colour
                 _bar(axes, cell.metrics[name], figure.quantity(name), y, (colour, STRENGTHS[number]), theme)
-        _name(axes, cell, row * step + (step - 2) / 2, theme)
+        at = "" if cell.point[figure.x] == most else f", at {cell.point[figure.x]:,}"
+        _name(axes, cell, at, row * step + (step - 2) / 2, theme)
     axes.set_ylim(len(cells) * step - 1, -1)
     axes.yaxis.set_major_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
@@ -72,11 +73,11 @@ def _bar(axes: Axes, spread: Spread, quantity: Metric, y: float, colour: tuple[s
                   va="center_baseline", fontsize=7.5, color=theme.faint)  # fmt: skip
 
 
-def _name(axes: Axes, cell: Cell, y: float, theme: Theme) -> None:
-    ours = look(cell.peer, theme).width > 2
-    axes.annotate(described(cell), (0, y), (-8, 0), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
-                  ha="right", va="center_baseline", fontsize=8.6, color=theme.ink, fontweight="bold" if ours else "normal",
-                  annotation_clip=False)  # fmt: skip
+def _name(axes: Axes, cell: Cell, at: str, y: float, theme: Theme) -> None:
+    weight = "bold" if look(cell.peer, theme).width > 2 else "normal"
+    axes.annotate(described(cell) + at, (0, y), (-8, 0), xycoords=axes.get_yaxis_transform(),
+                  textcoords="offset points", ha="right", va="center_baseline", fontsize=8.6,
+                  color=theme.ink, fontweight=weight, annotation_clip=False)  # fmt: skip
 
 
 def _states(axes: Axes, figure: Figure, panel: Panel, theme: Theme) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from figures.figure import Figure
 from figures.look import language
-from figures.series import FULL_CORE, Cell, Scene
+from figures.series import FULL_CORE, Cell, Line, Scene
 
 UNITS = {"connections": "connections", "size": "bytes"}
 
@@ -59,8 +59,9 @@ def unjudged(scene: Scene, figure: Figure) -> str | None:
     cells = [cell for cell in measured if not cell.judged]
     if not cells:
         return None
-    ringed = "Ringed points had" if figure.kind == "lines" else "There were"
-    return f"{ringed} fewer than three answers per connection, too few to judge fairness: {_listed(cells, measured, figure.x)}."
+    had = "Ringed points had" if figure.kind == "lines" else "There were"
+    listed = _listed(cells, measured, figure.x)
+    return f"{had} fewer than three answers per connection, too few to judge fairness: {listed}."
 
 
 def missing(scene: Scene, x: str) -> list[str]:
@@ -94,9 +95,18 @@ def where(scene: Scene) -> str:
         for machine in (line["machine"] for line in measured)
     )
     commits = dict.fromkeys(line["commit"] for line in measured)
-    dates = sorted({line["date"][:10] for line in measured})
-    text = "; ".join(machines) + f". Floodway at {', '.join(commits)}, "
-    return text + " to ".join(dict.fromkeys((dates[0], dates[-1]))) + ". Everything over loopback."
+    return f"{'; '.join(machines)}. Floodway at {', '.join(commits)}, {days(measured)}. Everything over loopback."
+
+
+def days(lines: Sequence[Line]) -> str:
+    """When lines were measured: "2026-01-01", or the first day and the last."""
+    dates = sorted({line["date"][:10] for line in lines})
+    return " to ".join(dict.fromkeys((dates[0], dates[-1])))
+
+
+def plural(count: int, one: str, more: str) -> str:
+    """A count with its noun."""
+    return f"{count:,} {one if count == 1 else more}"
 
 
 def span(values: Iterable[int]) -> str:

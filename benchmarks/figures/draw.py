@@ -6,20 +6,19 @@ the figure needs to be read alone. Sizes are in inches, as matplotlib wants them
 
 import textwrap
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure as Card
-from matplotlib.patches import FancyBboxPatch
-
 from figures import caption
 from figures.bars import bar_count, draw_bars
 from figures.figure import Figure
 from figures.lines import draw_lines
 from figures.look import DARK, LIGHT, Theme
 from figures.series import Scene
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Card
+from matplotlib.patches import FancyBboxPatch
 
 WIDTH: Final = 10.2
 LEFT: Final = 0.95
@@ -33,7 +32,7 @@ BAR_HEIGHT: Final = 0.17
 NOTE_HEIGHT: Final = 0.165
 NOTE_LETTERS: Final = 155
 
-STYLE: Final = {
+STYLE: Final[dict[Any, Any]] = {  # Any: matplotlib lists its hundreds of keys as a type
     "svg.hashsalt": "floodway",  # ids that do not differ from run to run
     "svg.fonttype": "path",  # the same look without the fonts
     "font.family": "DejaVu Sans",  # comes with matplotlib

@@ -4,15 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from harness.summary import Spread
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
-
 from figures.caption import ceiling
 from figures.figure import Figure, Panel
 from figures.look import Look, Theme, described, look
 from figures.series import Cell, Scene
+from harness.summary import Spread
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 ROW: Final = 0.205  # between two labels, in inches
 LABEL: Final = 8.8  # points; less for a label of more than so many letters
@@ -71,12 +70,13 @@ def short(value: float) -> str:
 
 def _positions(axes: Axes, places: Sequence[float], figure: Figure, theme: Theme) -> dict[float, float]:
     """Where each place is on the axis: by its logarithm, or in equal steps where there is a zero."""
-    where = dict(zip(places, range(len(places)), strict=True)) if 0 in places else {place: place for place in places}
+    where = {place: float(number) for number, place in enumerate(places)}
     if 0 not in places:
+        where = {place: place for place in places}
         axes.set_xscale("log")
     names = [f"{place / 1024:g} KiB" if figure.x == "size" else short(place) for place in places]
     axes.xaxis.set_major_locator(FixedLocator(list(where.values())))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, position: names[position or 0]))
+    axes.xaxis.set_major_formatter(FixedFormatter(names))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.tick_params(axis="x", labelsize=8.4)
     axes.set_xlabel("connections" if figure.x == "connections" else "size of a packet", color=theme.faint, fontsize=9.5)
@@ -139,7 +139,8 @@ def _legend(axes: Axes, ends: Sequence[End], theme: Theme) -> None:
         if end.x == last:
             start = axes.transAxes.inverted().transform(axes.transData.transform((end.x, end.y)))[0]
             axes.plot([start + 0.08 / width, 1 + 0.04 / width, at - 0.04 / width], [natural, natural, y],
-                      color=end.look.colour, linewidth=0.6, alpha=0.7, transform=axes.transAxes, clip_on=False)  # fmt: skip
+                      color=end.look.colour, linewidth=0.6, alpha=0.7, transform=axes.transAxes,
+                      clip_on=False)  # fmt: skip
         handle = Line2D([at, at + 0.2 / width, at + 0.4 / width], [y] * 3, transform=axes.transAxes, clip_on=False,
                         color=end.look.colour, linestyle=end.look.dash, linewidth=end.look.width,
                         marker=end.look.marker, markevery=[1], markersize=6)  # fmt: skip

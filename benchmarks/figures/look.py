@@ -6,12 +6,13 @@ blindness tell apart, and no two peers differ by hue alone.
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from figures.series import Cell
 
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
-DASHES: Final = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))
+Dash = Literal["-"] | tuple[float, tuple[float, float]]
+DASHES: Final[tuple[Dash, ...]] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))
 TOOLCHAINS: Final = {"C": "cc", "Go": "go", "Python": "python"}
 
 
@@ -57,7 +58,7 @@ DARK: Final = Theme(
     },
 )
 
-# Peers by language, of echo and of HTTP, in the order that gives them shade, marker and dash. Any other comes after these.
+# Peers by language, of echo and of HTTP, in the order that gives them shade, marker and dash. Others come last.
 KNOWN: Final = {
     "C": (("c",), ("c_work",)),
     "Floodway": (("floodway_raw", "floodway_buffered"), ("floodway_function", "floodway_asgi")),
@@ -72,13 +73,21 @@ KNOWN: Final = {
 }
 
 
+# The collector's peers are programs of their own, which look like the servers that they are variants of.
+ALIKE: Final = {
+    "collector_floodway": "floodway_raw",
+    "collector_floodway_state": "floodway_buffered",
+    "collector_asyncio": "asyncio_protocol",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """How one peer is drawn in one theme."""
 
     colour: str
     marker: str
-    dash: str | tuple[float, tuple[float, float]]
+    dash: Dash
     width: float
     above: float  # the order in which what overlaps is drawn
 
@@ -88,7 +97,7 @@ def look(peer: str, theme: Theme) -> Look:
     family = language(peer)
     rank = _rank(peer, family)
     hues = theme.hues[family]
-    dash = (0, (4, 2)) if family == "C" else DASHES[rank // len(hues) % len(DASHES)]
+    dash: Dash = (0, (4, 2)) if family == "C" else DASHES[rank // len(hues) % len(DASHES)]
     return Look(
         colour=hues[rank % len(hues)],
         marker=MARKERS[rank % len(MARKERS)],
@@ -102,13 +111,13 @@ def language(peer: str) -> str:
     """Whose hue a peer has: Floodway's, or that of the language it is used from."""
     if peer == "c" or peer.startswith("c_"):
         return "C"
-    if peer.startswith("floodway"):
+    if "floodway" in peer:
         return "Floodway"
     return "Go" if peer == "gnet" or peer.startswith("go_") else "Python"
 
 
 def described(cell: Cell) -> str:
-    """The label with version and language: "Go, gnet 2.9.7", "uvloop Protocol 0.23.0 (Python)", "C, epoll (cc 12.2.0)"."""
+    """The label with version and language: "Go, gnet 2.9.7", "gevent 25.9.1 (Python)", "C, epoll (cc 12.2.0)"."""
     family = language(cell.peer)
     spoken = "Python" if family == "Floodway" else family
     libraries = [name for name in cell.versions if name in cell.peer and name not in TOOLCHAINS.values()]
@@ -128,6 +137,6 @@ def _number(version: str) -> str:
 
 
 def _rank(peer: str, family: str) -> int:
-    stem = peer.removesuffix("_loop").removesuffix("_native")
+    stem = ALIKE.get(peer, peer).removesuffix("_loop").removesuffix("_native")
     known = KNOWN[family]
     return next((names.index(stem) for names in known if stem in names), max(len(names) for names in known))

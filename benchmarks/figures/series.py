@@ -125,7 +125,8 @@ def _identity(point: Mapping[str, Any]) -> str:
 
 
 def _lines(path: Path) -> list[Line]:
-    lines: list[Line] = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines() if text]
+    *whole, _ = path.read_text(encoding="utf-8").split("\n")  # the last is empty, unless writing was cut off
+    lines: list[Line] = [json.loads(text) for text in whole]
     if strange := {line.get("format") for line in lines} - {FORMAT}:
         raise ValueError(f"{path.name} has lines of format {', '.join(map(str, strange))}; this program reads {FORMAT}")
     return lines

@@ -60,7 +60,7 @@ def line(
     scene: str, point: Line, peer: str, label: str, number: int, metrics: dict[str, float], **changes: Any
 ) -> Line:
     """One repetition."""
-    versions = VERSIONS.get(peer.split("_")[0], {"python": "CPython 3.13.0"})
+    versions = VERSIONS.get(peer.removeprefix("collector_").partition("_")[0], {"python": "CPython 3.13.0"})
     return {
         "format": 1, "scene": scene, "point": point, "peer": peer, "label": label, "round": number,
         "metrics": metrics, "problems": [], "remarks": [], "judged": True, "foreign_cores": 0.02 * number,
@@ -99,7 +99,8 @@ def _rates(cost: float, number: int, generator: float = 3.9e-6) -> dict[str, flo
     rate = min(0.99 / cost, 1 / generator)
     return {
         "messages_per_second": rate, "p50": 0.4 / rate, "p99": 2 / rate, "cpu_per_message": cost,
-        "server_core": rate * cost, "generator_core": min(1.0, rate * generator), "generator_cpu_per_message": generator,
+        "server_core": rate * cost, "generator_core": min(1.0, rate * generator),
+        "generator_cpu_per_message": generator,
     }  # fmt: skip
 
 
@@ -166,8 +167,9 @@ def _mass() -> Iterator[Line]:
 
 def _collector() -> Iterator[Line]:
     peers = {
-        "floodway_raw": ("Floodway, without state", 0.0), "floodway_state": ("Floodway, with state", 4e-8),
-        "asyncio_protocol": ("asyncio Protocol", 5e-7),
+        "collector_floodway": ("Floodway, no state", 0.0),
+        "collector_floodway_state": ("Floodway, an object each", 4e-8),
+        "collector_asyncio": ("asyncio Protocol", 5e-7),
     }  # fmt: skip
     for connections in (0, 10_000, 15_000):
         for peer, (label, cost) in peers.items():
