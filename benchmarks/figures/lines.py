@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from figures.caption import ceiling
+from figures.caption import ceiling, span
 from figures.figure import Figure, Panel
 from figures.look import Look, Theme, described, look
 from figures.series import Cell, Scene
@@ -57,7 +57,9 @@ def draw_lines(axes: Axes, figure: Figure, panel: Panel, scene: Scene, theme: Th
     axes.yaxis.set_minor_locator(NullLocator())
     axes.grid(axis="y", color=theme.grid, linewidth=0.8)
     _draw_ceiling(axes, rates, theme)
-    _legend(axes, ends, theme)
+    if ends:
+        cores = span(cell.server_cores for cells in series.values() for cell in cells)
+        _legend(axes, ends, f"server, version (language), each on {cores} core{'' if cores == '1' else 's'}", theme)
 
 
 def short(value: float) -> str:
@@ -87,7 +89,8 @@ def _point(axes: Axes, cell: Cell, x: float, y: float, how: Look, theme: Theme) 
     """A marker: hollow where the generator set the rate, ringed where fairness was not judged."""
     size = 7.5 if how.width > 2 else 6
     inside = theme.card if cell.bound else how.colour
-    axes.plot([x], [y], how.marker, color=how.colour, markerfacecolor=inside, markersize=size, zorder=how.above + 1)
+    axes.plot([x], [y], how.marker, color=how.colour, markerfacecolor=inside, markersize=size, zorder=how.above + 1,
+              clip_on=False)  # fmt: skip
     if not cell.judged:
         axes.plot([x], [y], "o", color=theme.faint, markerfacecolor="none", markersize=size + 5, markeredgewidth=0.8,
                   zorder=how.above + 1)  # fmt: skip
@@ -124,14 +127,15 @@ def _spreads(series: Mapping[str, Sequence[Cell]], name: str) -> list[Spread]:
     return [cell.metrics[name] for cells in series.values() for cell in cells]
 
 
-def _legend(axes: Axes, ends: Sequence[End], theme: Theme) -> None:
+def _legend(axes: Axes, ends: Sequence[End], heading: str, theme: Theme) -> None:
     """A column of labels to the right, each as near to its line's end as the others let it."""
     card = axes.get_figure(root=True)
     assert card is not None
     height = axes.get_position().height * card.get_figheight()
     width = axes.get_position().width * card.get_figwidth()
     reached = axes.get_xlim()[1]
-    last = max((end.x for end in ends), default=0.0)
+    last = max(end.x for end in ends)
+    axes.text(1 + 0.3 / width, 1 + 0.11 / height, heading, transform=axes.transAxes, fontsize=8, color=theme.faint)
     ordered = sorted(ends, key=lambda end: end.y)
     heights = [axes.transAxes.inverted().transform(axes.transData.transform((reached, end.y)))[1] for end in ordered]
     for end, natural, y in zip(ordered, heights, spaced(heights, ROW / height), strict=True):

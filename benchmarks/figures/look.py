@@ -40,7 +40,7 @@ LIGHT: Final = Theme(
         "C": ("#1f2328",),
         "Floodway": ("#d55e00",),
         "Go": ("#0072b2", "#56b4e9", "#3d3d99"),
-        "Python": ("#009e73", "#8a9400", "#4c6b1f"),
+        "Python": ("#009e73", "#63bfa2", "#00533d"),
     },
 )
 DARK: Final = Theme(
@@ -54,7 +54,7 @@ DARK: Final = Theme(
         "C": ("#f0f6fc",),
         "Floodway": ("#ff8838",),
         "Go": ("#4aa8e8", "#9bd3f5", "#8f8ff0"),
-        "Python": ("#1fc799", "#c3d155", "#86b34a"),
+        "Python": ("#1fc799", "#a5ead6", "#12906c"),
     },
 )
 
