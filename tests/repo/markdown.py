@@ -132,7 +132,7 @@ def _median(journal: Path, point: str, peer: str, metric: str) -> float:
         at = {key: str(value) for key, value in line["point"].items()}
         if line["peer"] == peer and "metrics" in line and wanted.items() <= at.items():
             rounds[line["round"]] = line  # the last counts, if one was measured again
-    return statistics.median(line["metrics"][metric] for line in rounds.values() if not line["problems"])
+    return float(statistics.median(line["metrics"][metric] for line in rounds.values() if not line["problems"]))
 
 
 def claims(page: str) -> Iterator[Claim]:
