@@ -1,25 +1,35 @@
-"""Write RESULTS.md from the result files: `python benchmarks/report.py`. Every number in it comes from them."""
+"""Write RESULTS.md from the journals of the figures and from the result files: `python benchmarks/report.py`.
+
+Every number in it comes from them.
+"""
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from figures.part import figures_part
+from figures.series import Scene, read_journal
 from harness.machine import QUIET_CORES, WAIT_SECONDS
 from harness.measure import NOISY_CORES
 from harness.result import Result, read_results
 from harness.servers import ROOT
 from harness.summary import ENOUGH_PAIRS
-from harness.table import Row, cell_rows, notes, verdict_rows
+from harness.table import bullets, cell_rows, machine_text, markdown_table, notes, verdict_rows
 
 RESULTS = ROOT / "results"
 REPORT = ROOT / "RESULTS.md"
+JOURNALS = ROOT / "figures" / "results"
+FIGURES_DRAWN = ROOT / "figures" / "drawn"
 
 
 def main() -> int:
     """Write the report, or only say whether it is up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="where the result files are")
+    parser.add_argument(
+        "--journals", type=Path, default=JOURNALS, metavar="DIR", help="where the figures' journals are"
+    )
     parser.add_argument("--output", type=Path, default=REPORT, metavar="FILE", help="where the report goes")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the report is out of date")
     arguments = parser.parse_args()
@@ -27,7 +37,7 @@ def main() -> int:
     if not results:
         print("there are no results yet: run `make bench` first", file=sys.stderr)
         return 1
-    text = report(results)
+    text = report(results, read_journal(arguments.journals))
     if arguments.check:
         current = arguments.output.read_text() if arguments.output.exists() else ""
         if current != text:
@@ -37,11 +47,13 @@ def main() -> int:
     return 0
 
 
-def report(results: Sequence[Result]) -> str:
-    """The whole report as Markdown."""
+def report(results: Sequence[Result], scenes: Mapping[str, Scene]) -> str:
+    """The whole report as Markdown: the figures, if there are any, and then the scenarios."""
+    figures = figures_part(scenes, FIGURES_DRAWN.relative_to(ROOT).as_posix(), JOURNALS.relative_to(ROOT).as_posix())
     parts = [
         "<!-- Written by benchmarks/report.py from the files in benchmarks/results/. Edits are lost. -->",
         "# Results",
+        *([figures, "# Single scenarios"] if figures else []),
         _method(results),
         "## How sure this is",
         _certainty(results),
@@ -52,12 +64,6 @@ def report(results: Sequence[Result]) -> str:
         *(_cell(result) for result in results),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def markdown_table(heading: Row, rows: Sequence[Row]) -> str:
-    """A table in Markdown: names to the left, figures to the right."""
-    lines = [heading, ["---"] + ["---:"] * (len(heading) - 1), *rows]
-    return "\n".join("| " + " | ".join(part.replace("|", "\\|") for part in line) + " |" for line in lines)
 
 
 def _method(results: Sequence[Result]) -> str:
@@ -72,10 +78,10 @@ def _method(results: Sequence[Result]) -> str:
                 "and the kernel share the machine with the server, and requests per second measure all three. "
                 "Compare ratios; absolute figures belong to this machine."
             ),
-            _bullets("Machine", [_machine(result) for result in results]),
-            _bullets("Versions", [_versions(results)]),
-            _bullets("Floodway at commit", [result.commit for result in results]),
-            _bullets("Cores", [_cores(result) for result in results if not result.scenario.share_cores]),
+            bullets("Machine", [machine_text(result.machine) for result in results]),
+            bullets("Versions", [_versions(results)]),
+            bullets("Floodway at commit", [result.commit for result in results]),
+            bullets("Cores", [_cores(result) for result in results if not result.scenario.share_cores]),
         ]
     )
 
@@ -149,23 +155,6 @@ def _conditions(result: Result) -> str:
 
 def _rounds(result: Result) -> int:
     return max((repetition.round for repetition in result.repetitions), default=0)
-
-
-def _bullets(title: str, lines: Sequence[str]) -> str:
-    """One line where all cells agree, otherwise a list."""
-    distinct = list(dict.fromkeys(line for line in lines if line))
-    if len(distinct) == 1:
-        return f"**{title}**: {distinct[0]}"
-    return f"**{title}**, not the same for all cells:\n\n" + "\n".join(f"- {line}" for line in distinct)
-
-
-def _machine(result: Result) -> str:
-    machine = result.machine
-    return (
-        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['kernel']} "
-        f"{machine['architecture']}, virtual: {machine['virtual']}, somaxconn {machine['somaxconn']}, "
-        f"{machine['descriptor_limit']} descriptors"
-    )
 
 
 def _versions(results: Sequence[Result]) -> str:

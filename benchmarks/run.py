@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from figures.series import read_journal
 from harness import generator, servers
 from harness.machine import Patience, check_limits, describe_machine, divide_cores
 from harness.measure import Repetition, measure
@@ -20,7 +21,7 @@ from harness.result import Result, commit, read_results, today, write_result
 from harness.scenario import Scenario, read_scenarios
 from harness.servers import FREE_THREADED, ROOT, Peer, UnavailableError, calibrate, prepare, read_peers
 from harness.table import Row, cell_rows, notes, verdict_rows
-from report import REPORT, RESULTS, report
+from report import JOURNALS, REPORT, RESULTS, report
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -47,7 +48,7 @@ def main() -> int:
         _print_cell(console, result)
     _print_table(console, "Targets of design section 13", *verdict_rows(results))
     if arguments.results == RESULTS:
-        REPORT.write_text(report(read_results(RESULTS)))
+        REPORT.write_text(report(read_results(RESULTS), read_journal(JOURNALS)))
     return 1 if runner.lacks_generator or any(_failed_peers(result) for result in results) else 0
 
 

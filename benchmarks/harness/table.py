@@ -1,6 +1,6 @@
 """How results look: the same rows for the terminal and for the report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.metric import METRICS
 from harness.result import Result
@@ -96,6 +96,29 @@ def target_text(scenario: Scenario, target: Target) -> str:
     assert bound is not None
     sign = "≤" if target.upper is not None else "≥"
     return f"{sign} {bound:.2f} x" if target.is_ratio else f"{sign} {metric.show(bound)} {metric.unit}".rstrip()
+
+
+def markdown_table(heading: Row, rows: Sequence[Row]) -> str:
+    """A table in Markdown: names to the left, figures to the right."""
+    lines = [heading, ["---"] + ["---:"] * (len(heading) - 1), *rows]
+    return "\n".join("| " + " | ".join(part.replace("|", "\\|") for part in line) + " |" for line in lines)
+
+
+def bullets(title: str, lines: Sequence[str]) -> str:
+    """One line where all cells agree, otherwise a list."""
+    distinct = list(dict.fromkeys(line for line in lines if line))
+    if len(distinct) == 1:
+        return f"**{title}**: {distinct[0]}"
+    return f"**{title}**, not the same for all cells:\n\n" + "\n".join(f"- {line}" for line in distinct)
+
+
+def machine_text(machine: Mapping[str, str | int]) -> str:
+    """What is recorded of a machine, in a line."""
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['kernel']} "
+        f"{machine['architecture']}, virtual: {machine['virtual']}, somaxconn {machine['somaxconn']}, "
+        f"{machine['descriptor_limit']} descriptors"
+    )
 
 
 def _what(result: Result, target: Target) -> str:

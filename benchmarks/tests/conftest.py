@@ -1,6 +1,7 @@
-"""Lets the tests import what run.py imports: `harness`, and run.py's neighbours."""
+"""Lets the tests import what run.py imports, `harness` and run.py's neighbours, and what stands beside them."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE)]

@@ -14,19 +14,24 @@ Numbers that were measured carry their source in a comment of the same table cel
     serves 41,500 requests/s <!-- benchmarks/results/echo.json#rows.0.rate -->, each in
     5.7 us <!-- benchmarks/results/echo.json#rows.0.cpu_seconds *1e6 -->
 
+Of a journal it is the median of the sound repetitions of a peer at a point:
+
+    142,000 <!-- benchmarks/figures/results/echo-connections.jsonl#connections=1000.floodway_raw.messages_per_second -->
+
 The path behind `#` walks through objects by key and arrays by index; `*factor` scales the stored value to the unit
 shown. The number shown is the last one before the comment, and has to be the stored one rounded to the digits shown.
 """
 
 import json
 import re
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 FENCE = re.compile(r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=indent)```\s*$", re.MULTILINE | re.DOTALL)
-SOURCE = re.compile(r"<!--\s*(?P<file>[\w./-]+\.json)#(?P<path>[^\s>]+)(?:\s+\*(?P<factor>[\d.e+-]+))?\s*-->")
+SOURCE = re.compile(r"<!--\s*(?P<file>[\w./-]+\.jsonl?)#(?P<path>[^\s>]+)(?:\s+\*(?P<factor>[\d.e+-]+))?\s*-->")
 NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?<![\w.,])\d+(?:\.\d+)?")
 
 
@@ -103,6 +108,8 @@ class Claim:
 
     def stored(self, root: Path) -> float:
         """The value in the result file, in the unit shown. Raises KeyError or similar where the path leads nowhere."""
+        if self.file.endswith(".jsonl"):
+            return _median(root / self.file, *self.path.split(".")) * self.factor
         value: Any = json.loads((root / self.file).read_text(encoding="utf-8"))  # Any: whatever JSON holds
         for key in self.path.split("."):
             value = value[int(key)] if isinstance(value, list) else value[key]
@@ -115,6 +122,17 @@ class Claim:
         if not decimals:  # 41,500 is shown to three digits where the stored value has five
             decimals = len(shown.rstrip("0")) - len(shown) if shown.strip("0") else 0
         return abs(float(shown) - stored) <= 0.5 * 10.0**-decimals * (1 + 1e-9)
+
+
+def _median(journal: Path, point: str, peer: str, metric: str) -> float:
+    """What a journal has for a peer at a point ("connections=1000,size=1024"). Raises ValueError if it has nothing."""
+    wanted = dict(pair.split("=") for pair in point.split(","))
+    rounds = {}
+    for line in map(json.loads, journal.read_text(encoding="utf-8").splitlines()):
+        at = {key: str(value) for key, value in line["point"].items()}
+        if line["peer"] == peer and "metrics" in line and wanted.items() <= at.items():
+            rounds[line["round"]] = line  # the last counts, if one was measured again
+    return float(statistics.median(line["metrics"][metric] for line in rounds.values() if not line["problems"]))
 
 
 def claims(page: str) -> Iterator[Claim]:

@@ -1,5 +1,6 @@
 """The reader of Markdown itself, since a reader that finds nothing would let everything pass."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,24 @@ def test_a_path_walks_through_objects_and_arrays(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text('{"rows": [{"rate": 1}, {"rate": 7}]}')
     (claim,) = markdown.claims("7 <!-- r.json#rows.1.rate -->")
     assert claim.stored(tmp_path) == 7
+
+
+def test_of_a_journal_the_median_of_sound_rounds_counts(tmp_path: Path) -> None:
+    lines = [
+        {"peer": peer, "point": {"connections": at}, "round": number, "metrics": {"rate": rate}, "problems": problems}
+        for peer, at, number, rate, problems in [
+            ("c", 50, 1, 10, []),
+            ("c", 50, 2, 30, []),
+            ("c", 50, 3, 999, ["unsound"]),
+            ("c", 50, 2, 20, []),  # measured again
+            ("c", 500, 1, 999, []),
+            ("go", 50, 1, 999, []),
+        ]
+    ]
+    lines.append({"peer": "c", "point": {"connections": 50}, "skipped": "no compiler"})
+    (tmp_path / "r.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (claim,) = markdown.claims("15 <!-- r.jsonl#connections=50.c.rate -->")
+    assert claim.stored(tmp_path) == 15
 
 
 def test_a_source_without_a_number_is_an_error() -> None:
