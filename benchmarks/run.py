@@ -119,7 +119,7 @@ class Runner:
                 continue
             if impossible:
                 skipped[name] = "; ".join(impossible)
-            elif reason := self._prepare(name):
+            elif reason := self._peers[name].refusal(scenario.load.connections) or self._prepare(name):
                 skipped[name] = reason
             else:
                 taking_part.append(self._peers[name])
