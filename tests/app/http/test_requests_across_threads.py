@@ -115,8 +115,8 @@ def test_while_more_of_its_body_is_waited_for() -> None:
     came: list[tuple[bytes, bool]] = []
 
     def receive(request: Request) -> None:
-        for _ in range(2):
-            came.append(request._receive())
+        came.append(request._receive())
+        came.append(request._receive())
         request._respond(200, [], b"")
 
     with waiting(receive) as (request, client):
