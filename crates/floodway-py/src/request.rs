@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use floodway_app::http1::{self, Command, Date, Exchange, Fault, Head, Message, Version};
+use floodway_app::http1::{self, Command, Date, Exchange, Fault, Head, Message, Share, Version};
 use floodway_conn::{FilePart, Line, Outgoing, REFERENCE_BYTES};
 use floodway_sys::SocketAddress;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -70,6 +70,8 @@ struct Answer {
     exchange: Exchange,
     /// WSGI: what it will begin with.
     prepared: Option<Prepared>,
+    /// What the request's body counts for until then.
+    share: Option<Share>,
 }
 
 impl Drop for Request {
@@ -171,6 +173,7 @@ impl Request {
             head,
             body,
             more,
+            share,
             exchange,
         } = request;
         let body = if body.is_empty() {
@@ -188,6 +191,7 @@ impl Request {
             answer: Mutex::new(Answer {
                 exchange,
                 prepared: None,
+                share,
             }),
         }
     }
@@ -279,9 +283,10 @@ impl Request {
         Ok(())
     }
 
-    fn finish(&self, py: Python<'_>, answer: &Answer) {
+    fn finish(&self, py: Python<'_>, answer: &mut Answer) {
         let keep_alive = answer.exchange.keep_alive();
         self.tell(py, Command::Finish { keep_alive });
+        drop(answer.share.take());
         self.end_visit();
     }
 
@@ -294,7 +299,9 @@ impl Request {
         length: Option<u64>,
     ) -> PyResult<Vec<u8>> {
         self.judge_stopping(py, answer);
-        let Answer { exchange, prepared } = answer;
+        let Answer {
+            exchange, prepared, ..
+        } = answer;
         let Some(prepared) = prepared else {
             return Err(PyRuntimeError::new_err(
                 "a body came before start_response was called; call it first",
