@@ -100,9 +100,9 @@ class Limits:
     )
     max_reactor_bodies: int = documented(
         256 * MIB,
-        "HTTP: bytes that bodies which are kept until they are complete (plain functions) hold together on a reactor, "
-        "until their requests are answered. Whoever brings more gets a 503, and for a body longer than all of it a "
-        "413. A body that comes in one piece with its head does not count.",
+        "HTTP: bytes that bodies which are kept until they are complete (plain functions, WSGI without threads) hold "
+        "together on a reactor, until their requests are answered. Whoever brings more gets a 503, and for a body "
+        "longer than all of it a 413. A body that comes in one piece with its head does not count.",
     )
     max_head: int = documented(16 * KIB, "HTTP: bytes of a request's line and headers; above, 431.")
     max_headers: int = documented(100, "HTTP: headers of a request; above, 431.")
