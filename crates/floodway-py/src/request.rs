@@ -4,15 +4,19 @@
 //! - What a request says never changes, and any thread may look at it at any time.
 //! - Its answer has a lock, which whoever answers holds from the call to its end, also while it waits for the client, detached.
 //!   So the lock is tried and never waited for: who finds it taken is a second one who answers, and is told so. A wait would
-//!   be one for a client, and with the interpreter held one without end.
+//!   be one for a client, and with the interpreter held one without end. Who only looks does not even try: the one who answers
+//!   could find the lock taken by that.
 //! - Nothing that could run Python code happens meanwhile: arguments are converted before.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use floodway_app::http1::{self, Command, Date, Exchange, Fault, Head, Message, Share, Version};
+use floodway_app::http1::{
+    self, Command, Date, Exchange, Fault, Head, Message, Share, Version, Wrapped,
+};
 use floodway_conn::{FilePart, Line, Outgoing, REFERENCE_BYTES};
 use floodway_sys::SocketAddress;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -63,6 +67,9 @@ pub(crate) struct Request {
     /// With an intake only.
     visit: Option<Box<Visit>>,
     answer: Mutex<Answer>,
+    /// What `answer` says of itself, for those who only look.
+    is_started: AtomicBool,
+    is_finished: AtomicBool,
 }
 
 /// How far the answer is.
@@ -128,6 +135,7 @@ impl Request {
     }
 
     fn note_start(&self, status: u16) {
+        self.is_started.store(true, Ordering::Release);
         if let Some(visit) = &self.visit {
             visit.started(status);
         }
@@ -141,20 +149,21 @@ impl Request {
 
     /// The answer, for whoever goes on with it. Raises RuntimeError while another thread does.
     fn answer(&self) -> PyResult<MutexGuard<'_, Answer>> {
-        self.free_answer().ok_or_else(|| {
-            PyRuntimeError::new_err(
+        match self.answer.try_lock() {
+            Ok(answer) => Ok(answer),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(PyRuntimeError::new_err(
                 "another thread is answering this request; let one thread at a time answer it",
-            )
-        })
+            )),
+        }
     }
 
-    /// The answer, unless somebody goes on with it now.
-    fn free_answer(&self) -> Option<MutexGuard<'_, Answer>> {
-        match self.answer.try_lock() {
-            Ok(answer) => Some(answer),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+    /// What surrounds the next piece of the body.
+    fn wrap(&self, answer: &mut Answer, len: usize, more: bool) -> PyResult<Wrapped> {
+        let wrapped = answer.exchange.body(len, more).map_err(fault)?;
+        let is_finished = answer.exchange.finished();
+        self.is_finished.store(is_finished, Ordering::Release);
+        Ok(wrapped)
     }
 
     /// What a trusted proxy says: whether its client speaks TLS.
@@ -193,6 +202,8 @@ impl Request {
                 prepared: None,
                 share,
             }),
+            is_started: AtomicBool::new(false),
+            is_finished: AtomicBool::new(false),
         }
     }
 
@@ -269,7 +280,7 @@ impl Request {
         part: FilePart,
     ) -> PyResult<()> {
         let len = part.len as usize;
-        let wrapped = answer.exchange.body(len, false).map_err(fault)?;
+        let wrapped = self.wrap(answer, len, false)?;
         let mut pieces = vec![Outgoing::Owned(head)];
         if wrapped.send {
             pieces.push(Outgoing::File(part));
@@ -354,7 +365,7 @@ impl Request {
         more: bool,
     ) -> PyResult<bool> {
         let content = piece.as_bytes();
-        let wrapped = answer.exchange.body(content.len(), more).map_err(fault)?;
+        let wrapped = self.wrap(answer, content.len(), more)?;
         let mut is_roomy = true;
         if wrapped.send {
             out.extend_from_slice(wrapped.prefix());
@@ -565,18 +576,16 @@ impl Request {
         self.more
     }
 
-    /// Whether the answer has been started, or another thread is at it.
+    /// Whether the answer has been started.
     #[getter(_started)]
     pub(crate) fn is_started(&self) -> bool {
-        self.free_answer()
-            .is_none_or(|answer| answer.exchange.started())
+        self.is_started.load(Ordering::Acquire)
     }
 
-    /// Whether the answer is complete, and no other thread is at it.
+    /// Whether the answer is complete.
     #[getter(_finished)]
     pub(crate) fn is_finished(&self) -> bool {
-        self.free_answer()
-            .is_some_and(|answer| answer.exchange.finished())
+        self.is_finished.load(Ordering::Acquire)
     }
 
     /// Ask for more of the body: it comes as the connection's next data, (bytes, whether more follows).
