@@ -106,7 +106,10 @@ class Newcomer:  # home: floodway.conn.balancing
 
 @final
 class Request:  # home: floodway.app.message
-    """One HTTP request. It belongs to whoever answers it: one thread at a time."""
+    """One HTTP request. Any thread may look at it, at any time; one at a time answers it.
+
+    Another that tries to meanwhile gets a RuntimeError.
+    """
     @property
     def connection(self) -> Connection: ...
     @property

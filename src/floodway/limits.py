@@ -98,6 +98,12 @@ class Limits:
         'HTTP: bytes of a request\'s body; above, 413. "auto": 16 MiB where a body is kept until it is complete (plain '
         "functions), no limit where it is streamed (ASGI, WSGI, functions that ask for it).",
     )
+    max_reactor_bodies: int = documented(
+        256 * MIB,
+        "HTTP: bytes that bodies which are kept until they are complete (plain functions, WSGI without threads) hold "
+        "together on a reactor, until their requests are answered. Whoever brings more gets a 503, and for a body "
+        "longer than all of it a 413. A body that comes in one piece with its head does not count.",
+    )
     max_head: int = documented(16 * KIB, "HTTP: bytes of a request's line and headers; above, 431.")
     max_headers: int = documented(100, "HTTP: headers of a request; above, 431.")
     max_target: int = documented(8 * KIB, "HTTP: bytes of a request's target; above, 414.")
@@ -153,6 +159,7 @@ class LimitFields(TypedDict, total=False):
     min_body_rate: int | None
     keep_alive_timeout: float | None
     max_body: int | Literal["auto"] | None
+    max_reactor_bodies: int
     max_head: int
     max_headers: int
     max_target: int

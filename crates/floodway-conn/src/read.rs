@@ -150,10 +150,10 @@ impl<H: Host> Reactor<H> {
 
     /// Counts bytes that arrived, unless they have to be decrypted first. Returns whether anybody wants them.
     fn count_received(&mut self, index: u32, count: usize) -> bool {
-        let is_secure = self.connections.is_secure(index);
-        let Some(slot) = self.connections.slots.get_mut(index) else {
+        let Some((slot, active)) = self.connections.parts(index) else {
             return false;
         };
+        let is_secure = active.is_some_and(|active| !active.transport.is_plain());
         slot.touch(index, &mut self.touched);
         slot.progress = self.now;
         if !is_secure {

@@ -1,9 +1,15 @@
 //! ASGI: a request's scope, and what an application gets as `receive` and `send` (ASGI, HTTP, spec version 2.4).
 //!
 //! Here because it runs for every request; what is rare (errors, lifespan) is Python's (`floodway.app.asgi`).
+//!
+//! # Rules
+//! - What changes of an exchange has a lock, which is held for a few lines in which nothing could run Python code: futures are
+//!   made and completed, and messages read, before or afterwards. So nobody waits for it whom its holder waits for.
 
 use std::collections::{HashMap, VecDeque};
+use std::mem;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard};
 
 use floodway_app::http1::Version;
 use floodway_conn::Security;
@@ -14,13 +20,15 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::awaitables::{Ready, Waiting};
 use crate::connection::Connection;
+use crate::errors;
 use crate::request::Request;
+use crate::view::lock;
 
 /// The most names of headers that are kept, so that no client can fill the memory with them.
 const MAX_NAMES: usize = 256;
 
-/// What all requests of one event loop have in common. Belongs to that loop's thread.
-#[pyclass(module = "floodway._core")]
+/// What all requests of one event loop have in common.
+#[pyclass(frozen, module = "floodway._core")]
 pub(crate) struct AsgiContext {
     /// A scope with every key, in order.
     template: Py<PyDict>,
@@ -31,9 +39,11 @@ pub(crate) struct AsgiContext {
     knows_server: bool,
     create_future: Py<PyAny>,
     /// The names of headers, as objects that are there already.
-    names: HashMap<Box<[u8]>, Py<PyBytes>>,
+    names: Mutex<Names>,
     done: Py<Ready>,
 }
+
+type Names = HashMap<Box<[u8]>, Py<PyBytes>>;
 
 #[pymethods]
 impl AsgiContext {
@@ -58,7 +68,7 @@ impl AsgiContext {
             state,
             knows_server,
             create_future,
-            names: HashMap::new(),
+            names: Mutex::default(),
             done: Py::new(py, Ready::new(None))?,
         })
     }
@@ -74,17 +84,13 @@ impl AsgiContext {
         }
     }
 
-    fn headers<'py>(&mut self, py: Python<'py>, request: &Request) -> PyResult<Bound<'py, PyList>> {
+    fn headers<'py>(&self, py: Python<'py>, request: &Request) -> PyResult<Bound<'py, PyList>> {
         let headers = PyList::empty(py);
+        let mut names = self.names.try_lock().ok(); // whoever finds them in use makes objects of its own
         for (name, value) in request.head().headers() {
-            let name = if let Some(known) = self.names.get(name) {
-                known.bind(py).clone()
-            } else {
-                let new = PyBytes::new(py, name);
-                if self.names.len() < MAX_NAMES {
-                    self.names.insert(name.into(), new.clone().unbind());
-                }
-                new
+            let name = match &mut names {
+                Some(names) => kept(py, names, name),
+                None => PyBytes::new(py, name),
             };
             headers.append(PyTuple::new(py, [name, PyBytes::new(py, value)])?)?;
         }
@@ -92,7 +98,7 @@ impl AsgiContext {
     }
 
     fn scope<'py>(
-        &mut self,
+        &self,
         py: Python<'py>,
         request: &Request,
         connection: &Bound<'py, Connection>,
@@ -148,6 +154,18 @@ impl AsgiContext {
     }
 }
 
+/// The name of a header, as the object that is there already.
+fn kept<'py>(py: Python<'py>, names: &mut Names, name: &[u8]) -> Bound<'py, PyBytes> {
+    if let Some(known) = names.get(name) {
+        return known.bind(py).clone();
+    }
+    let new = PyBytes::new(py, name);
+    if names.len() < MAX_NAMES {
+        names.insert(name.into(), new.clone().unbind());
+    }
+    new
+}
+
 /// Whether a path is that of a mount, or below it.
 fn is_below(path: &[u8], mount: &[u8]) -> bool {
     path.strip_prefix(mount)
@@ -193,11 +211,16 @@ enum Body {
     Read,
 }
 
-/// One request and its answer. Belongs to the event loop's thread.
-#[pyclass(module = "floodway._core")]
+/// One request and its answer. The event loop's thread goes on with it; any thread may look at it.
+#[pyclass(frozen, module = "floodway._core")]
 pub(crate) struct AsgiExchange {
     context: Py<AsgiContext>,
     request: Py<Request>,
+    course: Mutex<Course>,
+}
+
+/// How far an exchange is, and who waits.
+struct Course {
     body: Body,
     /// A part that came when nobody waited any more.
     arrived: Option<Py<PyDict>>,
@@ -221,14 +244,16 @@ impl AsgiExchange {
         Self {
             context,
             request,
-            body: Body::Fresh,
-            arrived: None,
-            head: None,
-            receivers: VecDeque::new(),
-            senders: Vec::new(),
-            has_left: false,
-            is_closed: false,
-            knows: false,
+            course: Mutex::new(Course {
+                body: Body::Fresh,
+                arrived: None,
+                head: None,
+                receivers: VecDeque::new(),
+                senders: Vec::new(),
+                has_left: false,
+                is_closed: false,
+                knows: false,
+            }),
         }
     }
 
@@ -240,45 +265,48 @@ impl AsgiExchange {
 
     /// Whether the application was told, before its answer was complete, that the client has left.
     #[getter]
-    fn knows(&self) -> bool {
-        self.knows
+    fn knows(&self, py: Python<'_>) -> bool {
+        self.course(py).knows
     }
 
     /// Whether the application has all of the request's body.
     #[getter]
-    fn has_read(&self) -> bool {
-        self.body == Body::Read
+    fn has_read(&self, py: Python<'_>) -> bool {
+        self.course(py).body == Body::Read
     }
 
     /// What the application is told about the request.
     fn scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let request = self.request.bind(py).borrow();
-        let connection = request.connection(py).into_bound(py);
-        let mut context = self.context.bind(py).borrow_mut();
-        context.scope(py, &request, &connection)
+        let request = self.request.get();
+        self.context.get().scope(py, request, request.on(py))
     }
 
     /// The next part of the body; after the last, wait until the client leaves or the answer is complete.
-    fn receive(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        if self.body == Body::Fresh {
-            let request = self.request.bind(py).borrow();
-            let body = request.body(py);
+    fn receive(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let request = self.request.get();
+        let mut course = self.course(py);
+        if course.body == Body::Fresh {
+            let body = request.body(py).into_bound(py);
             let more = request.more();
-            self.body = if more { Body::Partial } else { Body::Read };
-            if !more || !body.bind(py).as_bytes().is_empty() {
-                return ready(py, part(py, body.into_bound(py), more)?);
+            course.body = if more { Body::Partial } else { Body::Read };
+            if !more || !body.as_bytes().is_empty() {
+                drop(course);
+                return ready(py, part(py, body, more)?);
             }
         }
-        if let Some(part) = self.arrived.take() {
+        let arrived = course.arrived.take();
+        let has_left = course.has_left;
+        drop(course);
+        if let Some(part) = arrived {
             return ready(py, part.into_bound(py));
         }
-        let is_finished = self.request.bind(py).borrow().is_finished();
-        if self.has_left || is_finished || !self.ask(py) {
-            self.knows |= !is_finished;
+        let is_finished = request.is_finished();
+        if has_left || is_finished || !self.ask(py)? {
+            self.course(py).knows |= !is_finished;
             return ready(py, disconnect(py)?);
         }
         let (future, waiting) = self.wait(py)?;
-        self.receivers.push_back(future);
+        self.course(py).receivers.push_back(future);
         Ok(waiting)
     }
 
@@ -286,41 +314,40 @@ impl AsgiExchange {
     ///
     /// Raises ConnectionClosed, an OSError, once the client has gone; RuntimeError and ValueError for messages that cannot
     /// be sent.
-    fn send(&mut self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    fn send(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let kind = message.get_item(pyo3::intern!(py, "type"))?;
         let kind = kind.cast::<PyString>()?.to_str()?;
         match kind {
             "http.response.body" => {
                 let roomy = self.send_body(py, message).inspect_err(|error| {
-                    self.knows |= error.is_instance_of::<PyOSError>(py);
+                    self.course(py).knows |= error.is_instance_of::<PyOSError>(py);
                 })?;
-                if roomy || self.is_closed {
-                    return Ok(self.context.bind(py).borrow().done.clone_ref(py).into_any());
+                if roomy || self.course(py).is_closed {
+                    return Ok(self.done(py));
                 }
                 let (future, waiting) = self.wait(py)?;
-                self.senders.push(future);
+                self.course(py).senders.push(future);
                 Ok(waiting)
             }
             "http.response.start" => {
-                if self.head.is_some() || self.request.bind(py).borrow().is_started() {
-                    return Err(PyRuntimeError::new_err(
-                        "http.response.start was sent twice; what follows it is http.response.body",
-                    ));
-                }
                 let status = message.get_item(pyo3::intern!(py, "status"))?.extract()?;
                 let headers = match get(message, pyo3::intern!(py, "headers"))? {
                     Some(headers) => headers.unbind(),
                     None => PyTuple::empty(py).into_any().unbind(),
                 };
-                self.head = Some((status, headers));
-                Ok(self.context.bind(py).borrow().done.clone_ref(py).into_any())
+                if !self.keep_head(py, status, headers) {
+                    return Err(PyRuntimeError::new_err(
+                        "http.response.start was sent twice; what follows it is http.response.body",
+                    ));
+                }
+                Ok(self.done(py))
             }
             "http.response.pathsend" => {
                 self.send_file(py, message).inspect_err(|error| {
-                    let is_lost = self.request.bind(py).borrow().on(py).get().is_closed();
-                    self.knows |= is_lost && error.is_instance_of::<PyOSError>(py);
+                    let is_lost = self.request.get().on(py).get().is_closed();
+                    self.course(py).knows |= is_lost && error.is_instance_of::<PyOSError>(py);
                 })?;
-                Ok(self.context.bind(py).borrow().done.clone_ref(py).into_any())
+                Ok(self.done(py))
             }
             other => Err(PyRuntimeError::new_err(format!(
                 "{other:?} cannot be sent in answer to an HTTP request; send http.response.start and http.response.body"
@@ -329,76 +356,117 @@ impl AsgiExchange {
     }
 
     /// A part of the body that was asked for has come.
-    fn on_body(&mut self, py: Python<'_>, piece: Bound<'_, PyBytes>, more: bool) -> PyResult<()> {
-        self.body = if more { Body::Partial } else { Body::Read };
+    fn on_body(&self, py: Python<'_>, piece: Bound<'_, PyBytes>, more: bool) -> PyResult<()> {
         let part = part(py, piece, more)?;
-        while let Some(receiver) = self.receivers.pop_front() {
+        self.course(py).body = if more { Body::Partial } else { Body::Read };
+        while let Some(receiver) = self.next_receiver(py) {
             if complete(receiver.bind(py), part.as_any())? {
-                if !self.receivers.is_empty() {
-                    self.ask(py); // if it cannot, the end of the connection follows
+                let has_others = !self.course(py).receivers.is_empty();
+                if has_others {
+                    self.ask(py)?; // if it cannot, the end of the connection follows
                 }
                 return Ok(());
             }
         }
-        self.arrived = Some(part.unbind());
+        self.course(py).arrived = Some(part.unbind());
         Ok(())
     }
 
     /// There is room for more of the answer.
-    fn on_writable(&mut self, py: Python<'_>) -> PyResult<()> {
-        for sender in self.senders.drain(..) {
-            complete(sender.bind(py), py.None().bind(py))?;
-        }
-        Ok(())
+    fn on_writable(&self, py: Python<'_>) -> PyResult<()> {
+        let senders = mem::take(&mut self.course(py).senders);
+        release(py, senders)
     }
 
     /// The client sends no more. What is sent to it still goes out.
-    fn on_left(&mut self, py: Python<'_>) -> PyResult<()> {
-        self.has_left = true;
-        self.knows |= !self.receivers.is_empty();
-        self.disconnect(py)
+    fn on_left(&self, py: Python<'_>) -> PyResult<()> {
+        let receivers = self.course(py).leave();
+        dismiss(py, receivers)
     }
 
     /// The connection has ended.
-    fn on_close(&mut self, py: Python<'_>) -> PyResult<()> {
-        self.is_closed = true;
-        self.on_writable(py)?;
-        self.on_left(py)
+    fn on_close(&self, py: Python<'_>) -> PyResult<()> {
+        let mut course = self.course(py);
+        course.is_closed = true;
+        let senders = mem::take(&mut course.senders);
+        let receivers = course.leave();
+        drop(course);
+        release(py, senders)?;
+        dismiss(py, receivers)
+    }
+}
+
+impl Course {
+    /// Notes that the client has left. Returns who is to be told.
+    fn leave(&mut self) -> VecDeque<Py<PyAny>> {
+        self.has_left = true;
+        self.knows |= !self.receivers.is_empty();
+        mem::take(&mut self.receivers)
     }
 }
 
 impl AsgiExchange {
-    /// Asks for the next part of the body, if there is one and that was not done. False: the client has gone.
-    fn ask(&mut self, py: Python<'_>) -> bool {
-        if self.body == Body::Partial {
-            if self.request.bind(py).borrow_mut().read(py).is_err() {
-                return false;
-            }
-            self.body = Body::Asked;
+    fn course(&self, py: Python<'_>) -> MutexGuard<'_, Course> {
+        lock(&self.course, py)
+    }
+
+    fn next_receiver(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.course(py).receivers.pop_front()
+    }
+
+    /// What has been done already.
+    fn done(&self, py: Python<'_>) -> Py<PyAny> {
+        self.context.get().done.clone_ref(py).into_any()
+    }
+
+    /// Keeps the head of an answer until a part of its body comes. False: there is one.
+    fn keep_head(&self, py: Python<'_>, status: u16, headers: Py<PyAny>) -> bool {
+        let is_started = self.request.get().is_started();
+        let mut course = self.course(py);
+        let is_first = !is_started && course.head.is_none();
+        if is_first {
+            course.head = Some((status, headers));
         }
-        true
+        is_first
+    }
+
+    /// Asks for the next part of the body, if there is one and that was not done. False: the client has gone.
+    fn ask(&self, py: Python<'_>) -> PyResult<bool> {
+        let mut course = self.course(py);
+        if course.body != Body::Partial {
+            return Ok(true);
+        }
+        course.body = Body::Asked;
+        drop(course);
+        let asked = self.request.get().read(py);
+        let has_failed = asked.is_err();
+        if has_failed {
+            self.course(py).body = Body::Partial;
+        }
+        errors::unless_closed(py, asked)?;
+        Ok(!has_failed)
     }
 
     /// A future, and what waits for it.
     fn wait(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
-        let future = self.context.bind(py).borrow().create_future.call0(py)?;
+        let future = self.context.get().create_future.call0(py)?;
         let waiting = Py::new(py, Waiting::new(future.clone_ref(py)))?;
         Ok((future, waiting.into_any()))
     }
 
     /// Returns whether there is room for more. After the last piece nothing waits: the next request may come first, and
     /// what is said of the connection is then said to that one.
-    fn send_body(&mut self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<bool> {
+    fn send_body(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<bool> {
         let piece = get(message, pyo3::intern!(py, "body"))?;
         let more = match get(message, pyo3::intern!(py, "more_body"))? {
             Some(more) => more.is_truthy()?,
             None => false,
         };
         let piece = piece.unwrap_or_else(|| PyBytes::new(py, b"").into_any());
-        let mut request = self.request.bind(py).borrow_mut();
-        let Some((status, headers)) = self.head.take() else {
+        let request = self.request.get();
+        let head = self.course(py).head.take();
+        let Some((status, headers)) = head else {
             let roomy = request.send_piece(py, &piece, more)?;
-            drop(request);
             if !more {
                 self.finish(py)?;
             }
@@ -410,38 +478,49 @@ impl AsgiExchange {
             return request.send_piece(py, &piece, true);
         }
         request.respond(py, status, headers, &piece)?;
-        drop(request);
         self.finish(py)?;
         Ok(true)
     }
 
     /// Answers with a file (extension `http.response.pathsend`). One that cannot be opened leaves the answer to be started anew.
-    fn send_file(&mut self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<()> {
-        let Some((status, headers)) = self.head.take() else {
+    fn send_file(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<()> {
+        let head = self.course(py).head.take();
+        let Some((status, headers)) = head else {
             return Err(PyRuntimeError::new_err(
                 "http.response.pathsend is a whole body: http.response.start comes before it, and no http.response.body",
             ));
         };
         let path: PathBuf = message.get_item(pyo3::intern!(py, "path"))?.extract()?;
-        let mut request = self.request.bind(py).borrow_mut();
+        let request = self.request.get();
         request.respond_file(py, status, headers.bind(py), &path)?;
-        drop(request);
         self.finish(py)
     }
 
     /// The answer is complete: nobody waits any more.
-    fn finish(&mut self, py: Python<'_>) -> PyResult<()> {
-        self.on_writable(py)?;
-        self.disconnect(py)
+    fn finish(&self, py: Python<'_>) -> PyResult<()> {
+        let mut course = self.course(py);
+        let senders = mem::take(&mut course.senders);
+        let receivers = mem::take(&mut course.receivers);
+        drop(course);
+        release(py, senders)?;
+        dismiss(py, receivers)
     }
+}
 
-    /// Tells those who wait in `receive` that nothing follows.
-    fn disconnect(&mut self, py: Python<'_>) -> PyResult<()> {
-        for receiver in self.receivers.drain(..) {
-            complete(receiver.bind(py), disconnect(py)?.as_any())?;
-        }
-        Ok(())
+/// Tells those who wait in `send` that there is room, or that none will be.
+fn release(py: Python<'_>, senders: Vec<Py<PyAny>>) -> PyResult<()> {
+    for sender in senders {
+        complete(sender.bind(py), py.None().bind(py))?;
     }
+    Ok(())
+}
+
+/// Tells those who wait in `receive` that nothing follows.
+fn dismiss(py: Python<'_>, receivers: VecDeque<Py<PyAny>>) -> PyResult<()> {
+    for receiver in receivers {
+        complete(receiver.bind(py), disconnect(py)?.as_any())?;
+    }
+    Ok(())
 }
 
 /// An item of a mapping, if it is there.

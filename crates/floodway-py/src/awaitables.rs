@@ -4,6 +4,7 @@
 
 use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
 
 /// Has its value already.
@@ -52,28 +53,24 @@ impl Ready {
 }
 
 /// Waits for a future of asyncio's.
-#[pyclass(module = "floodway._core")]
+#[pyclass(frozen, module = "floodway._core")]
 pub(crate) struct Waiting {
     future: Py<PyAny>,
     /// What drives the future, once a task drives this.
-    iterator: Option<Py<PyAny>>,
+    iterator: PyOnceLock<Py<PyAny>>,
 }
 
 impl Waiting {
     pub(crate) fn new(future: Py<PyAny>) -> Self {
         Self {
             future,
-            iterator: None,
+            iterator: PyOnceLock::new(),
         }
     }
 
-    fn iterator<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        if let Some(iterator) = &self.iterator {
-            return Ok(iterator.bind(py).clone());
-        }
-        let iterator = self.__await__(py)?;
-        self.iterator = Some(iterator.clone_ref(py));
-        Ok(iterator.into_bound(py))
+    fn iterator<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
+        let iterator = self.iterator.get_or_try_init(py, || self.__await__(py))?;
+        Ok(iterator.bind(py))
     }
 }
 
@@ -83,11 +80,7 @@ impl Waiting {
         self.future.call_method0(py, pyo3::intern!(py, "__await__"))
     }
 
-    fn send<'py>(
-        &mut self,
-        py: Python<'py>,
-        value: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    fn send<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.iterator(py)?
             .call_method1(pyo3::intern!(py, "send"), (value,))
     }

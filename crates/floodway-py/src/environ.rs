@@ -59,7 +59,7 @@ impl EnvironBuilder {
         py: Python<'py>,
         request: &Bound<'py, Request>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let request = request.borrow();
+        let request = request.get();
         let mut memory = self
             .memory
             .lock_py_attached(py)

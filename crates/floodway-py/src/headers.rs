@@ -9,7 +9,7 @@ use crate::request::Request;
 
 /// The headers of a request: a mapping from names, in any case, to text. A name that came more than once has all its
 /// values, joined by commas (RFC 9110, section 5.3); `get_all` gives them one by one.
-/// They belong to their request: one thread at a time.
+/// Any thread.
 #[pyclass(frozen, mapping, module = "floodway")]
 pub(crate) struct Headers {
     request: Py<Request>,
@@ -21,8 +21,8 @@ impl Headers {
     }
 
     fn joined<'py>(&self, py: Python<'py>, name: &str) -> Option<Bound<'py, PyString>> {
-        let request = self.request.bind(py).borrow();
-        let mut values = values_of(&request, name);
+        let request = self.request.get();
+        let mut values = values_of(request, name);
         let first = values.next()?;
         let mut rest = values.peekable();
         if rest.peek().is_none() {
@@ -42,7 +42,7 @@ impl Headers {
     }
 
     fn names<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyString>> {
-        let request = self.request.bind(py).borrow();
+        let request = self.request.get();
         let mut seen: Vec<&[u8]> = Vec::new();
         for (name, _) in request.head().headers() {
             if !seen.contains(&name) {
@@ -69,9 +69,9 @@ impl Headers {
             .ok_or_else(|| PyKeyError::new_err(name.to_owned()))
     }
 
-    fn __contains__(&self, py: Python<'_>, name: &str) -> bool {
-        let request = self.request.bind(py).borrow();
-        values_of(&request, name).next().is_some()
+    fn __contains__(&self, name: &str) -> bool {
+        let request = self.request.get();
+        values_of(request, name).next().is_some()
     }
 
     fn __len__(&self, py: Python<'_>) -> usize {
@@ -95,8 +95,8 @@ impl Headers {
 
     /// Every value of a header, in the order in which they came; empty if there is none.
     fn get_all<'py>(&self, py: Python<'py>, name: &str) -> Vec<Bound<'py, PyString>> {
-        let request = self.request.bind(py).borrow();
-        values_of(&request, name)
+        let request = self.request.get();
+        values_of(request, name)
             .map(|value| latin1(py, value))
             .collect()
     }

@@ -4,7 +4,7 @@
 //! Without an intake a request costs nothing of this; with one, the parts that were not asked for cost a comparison.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -75,9 +75,10 @@ pub(crate) struct Visit {
     is_forwarded: bool,
     /// What a trusted proxy says: whether its client speaks TLS.
     secure: Option<bool>,
-    status: u16,
-    sent: u64,
-    ended: bool,
+    /// 0: the answer has not begun.
+    status: AtomicU16,
+    sent: AtomicU64,
+    ended: AtomicBool,
 }
 
 impl Desk {
@@ -90,9 +91,9 @@ impl Desk {
             client: host_and_port(peer).map(|(ip, _)| ip.to_canonical()),
             is_forwarded: false,
             secure: None,
-            status: 0,
-            sent: 0,
-            ended: false,
+            status: AtomicU16::new(0),
+            sent: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
         };
         if let Some(trusted) = &self.trusted
             && trusted.has(visit.client)
@@ -139,18 +140,18 @@ impl Visit {
     }
 
     /// The answer has begun.
-    pub(crate) fn started(&mut self, status: u16) {
-        self.status = status;
+    pub(crate) fn started(&self, status: u16) {
+        self.status.store(status, Ordering::Relaxed);
     }
 
     /// A part of the answer's body was sent.
-    pub(crate) fn sent(&mut self, bytes: usize) {
-        self.sent += bytes as u64;
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// The answer is complete, or will never be.
-    pub(crate) fn end(&mut self, head: &Head) {
-        if std::mem::replace(&mut self.ended, true) {
+    pub(crate) fn end(&self, head: &Head) {
+        if self.ended.swap(true, Ordering::Relaxed) {
             return;
         }
         let desk = &self.desk;
@@ -172,12 +173,11 @@ impl Visit {
             method: head.method().to_vec(),
             target: head.target().to_vec(),
             version: head.version(),
-            status: if self.status == 0 {
-                CLIENT_CLOSED
-            } else {
-                self.status
+            status: match self.status.load(Ordering::Relaxed) {
+                0 => CLIENT_CLOSED,
+                status => status,
             },
-            sent: self.sent,
+            sent: self.sent.load(Ordering::Relaxed),
             referer: head.header(b"referer").map(<[u8]>::to_vec),
             agent: head.header(b"user-agent").map(<[u8]>::to_vec),
         });

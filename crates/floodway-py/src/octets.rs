@@ -115,10 +115,11 @@ pub(crate) fn no_bytes(value: &Bound<'_, PyAny>) -> PyErr {
     }
 }
 
+/// A header of an answer: its name and its value.
+pub(crate) type Field<'py> = (Octets<'py>, Octets<'py>);
+
 /// The headers of an answer: pairs of bytes or text.
-pub(crate) fn fields<'py>(
-    headers: &Bound<'py, PyAny>,
-) -> PyResult<Vec<(Octets<'py>, Octets<'py>)>> {
+pub(crate) fn fields<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<Field<'py>>> {
     headers
         .try_iter()?
         .map(|pair| {

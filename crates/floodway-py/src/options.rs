@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use floodway_app::http1::{Config, Http1, Message};
+use floodway_app::http1::{Bodies, Config, Http1, Message};
 use floodway_conn::{Outlet, OutputPolicy, ReactorLimits, Route, Wanted, ticks};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -53,6 +53,12 @@ pub(crate) fn reactor_limits(limits: &Bound<'_, PyAny>) -> PyResult<ReactorLimit
     })
 }
 
+/// The budget of a reactor's bodies.
+pub(crate) fn bodies(limits: &Bound<'_, PyAny>) -> PyResult<Arc<Bodies>> {
+    let most = attribute(limits, "max_reactor_bodies")?;
+    Ok(Arc::new(Bodies::new(most)))
+}
+
 /// What a listener's or connector's connections have in common.
 #[allow(clippy::too_many_arguments, reason = "what `add_route` is given")]
 pub(crate) fn route(
@@ -64,6 +70,7 @@ pub(crate) fn route(
     serialized: bool,
     outlet: Option<Outlet<Message>>,
     tls: Option<&Tls<'_>>,
+    bodies: &Arc<Bodies>,
 ) -> PyResult<Route<Http1>> {
     let wants = |event: u32| interest & 1 << event != 0;
     let policy: String = attribute(limits, "output_policy")?;
@@ -79,7 +86,7 @@ pub(crate) fn route(
     };
     let backlog: usize = attribute(limits, "thread_backlog_bytes")?;
     let protocol = match &framing.1 {
-        Some(http) => Some(Arc::new(http1_config(http, limits)?)),
+        Some(http) => Some(Arc::new(http1_config(http, limits, bodies)?)),
         None => None,
     };
     let idle_timeout = match protocol {
@@ -115,7 +122,7 @@ pub(crate) fn route(
 }
 
 /// The limits of HTTP.
-fn http1_config(http: &Http, limits: &Bound<'_, PyAny>) -> PyResult<Config> {
+fn http1_config(http: &Http, limits: &Bound<'_, PyAny>, bodies: &Arc<Bodies>) -> PyResult<Config> {
     let seconds = |name: &str| -> PyResult<u32> {
         let timeout = duration(name, attribute(limits, name)?)?;
         Ok(ticks(timeout.unwrap_or(Duration::MAX)))
@@ -126,10 +133,12 @@ fn http1_config(http: &Http, limits: &Bound<'_, PyAny>) -> PyResult<Config> {
     } else {
         max_body.extract()?
     };
+    let most = http.whole_bodies.then(|| bodies.most());
     let rate: Option<u64> = attribute(limits, "min_body_rate")?;
     Ok(Config {
-        max_body,
+        max_body: max_body.into_iter().chain(most).min(), // 413: there would never be room for more
         whole_bodies: http.whole_bodies,
+        bodies: Arc::clone(bodies),
         max_head_bytes: attribute(limits, "max_head")?,
         max_headers: attribute(limits, "max_headers")?,
         max_target_bytes: attribute(limits, "max_target")?,

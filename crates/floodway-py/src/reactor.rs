@@ -11,6 +11,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use floodway_app::http1::Bodies;
 use floodway_base::{OnceTable, OwnerCell, OwnerRef, Token, limits};
 use floodway_conn::driver::DriverKind;
 use floodway_conn::{Clock, CloseReason, Delivery, Message, Polled, Security, Shared, Source};
@@ -52,6 +53,8 @@ pub(crate) struct Reactor {
     objects: Mutex<Objects>,
     /// Why connections were ended by Python, until `on_close` gets it.
     failures: Mutex<HashMap<u64, Py<PyAny>>>,
+    /// What the bodies of requests that are kept until they are complete hold.
+    bodies: Arc<Bodies>,
     /// What happens to the requests of each route around the application.
     intakes: OnceTable<Arc<Desk>, 16>,
 }
@@ -259,6 +262,7 @@ impl Reactor {
             }
         };
         let clock = clock.map_or_else(Clock::monotonic, FakeClock::clock);
+        let bodies = options::bodies(limits)?;
         let limits = options::reactor_limits(limits)?;
         let core =
             Core::new(kind, limits, admission.0.clone(), clock).map_err(errors::system_error)?;
@@ -271,6 +275,7 @@ impl Reactor {
             pid: std::process::id(),
             objects: Mutex::default(),
             failures: Mutex::default(),
+            bodies,
             intakes: OnceTable::new(floodway_conn::MAX_ROUTES),
         })
     }
@@ -408,6 +413,7 @@ impl Reactor {
             serialized,
             outlet,
             tls.as_ref(),
+            &this.bodies,
         )?;
         let number = this.shared.add_route(route).ok_or_else(|| {
             PyRuntimeError::new_err(format!(

@@ -1,11 +1,22 @@
 //! `Request`: one HTTP request and the way to answer it.
+//!
+//! # Rules
+//! - What a request says never changes, and any thread may look at it at any time.
+//! - Its answer has a lock, which whoever answers holds from the call to its end, also while it waits for the client, detached.
+//!   So the lock is tried and never waited for: who finds it taken is a second one who answers, and is told so. A wait would
+//!   be one for a client, and with the interpreter held one without end. Who only looks does not even try: the one who answers
+//!   could find the lock taken by that.
+//! - Nothing that could run Python code happens meanwhile: arguments are converted before.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use floodway_app::http1::{self, Command, Date, Exchange, Fault, Head, Message, Version};
+use floodway_app::http1::{
+    self, Command, Date, Exchange, Fault, Head, Message, Share, Version, Wrapped,
+};
 use floodway_conn::{FilePart, Line, Outgoing, REFERENCE_BYTES};
 use floodway_sys::SocketAddress;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -15,7 +26,7 @@ use pyo3::types::{PyBytes, PyString};
 use crate::connection::Connection;
 use crate::headers::Headers;
 use crate::intake::{Desk, Visit};
-use crate::octets::{fields, latin1, no_bytes, percent_decoded, piece};
+use crate::octets::{Field, fields, latin1, no_bytes, percent_decoded, piece};
 use crate::payload::BytesPayload;
 use crate::wsgi::Prepared;
 use crate::{address, errors, gate, link_buffer, octets};
@@ -43,20 +54,31 @@ fn date() -> Date {
     }
 }
 
-/// One HTTP request. It belongs to whoever answers it: one thread at a time.
-#[pyclass(module = "floodway")]
+/// One HTTP request. Any thread may look at it, at any time; one at a time answers it, and another that tries to meanwhile
+/// gets a RuntimeError.
+#[pyclass(frozen, module = "floodway")]
 pub(crate) struct Request {
     connection: Py<Connection>,
     head: Head,
-    exchange: Exchange,
     body: Py<PyBytes>,
     more: bool,
-    /// WSGI: what the answer will begin with.
-    prepared: Option<Prepared>,
     /// Where a thread has it that is not the reactor's.
     away: Option<Away>,
     /// With an intake only.
     visit: Option<Box<Visit>>,
+    answer: Mutex<Answer>,
+    /// What `answer` says of itself, for those who only look.
+    is_started: AtomicBool,
+    is_finished: AtomicBool,
+}
+
+/// How far the answer is.
+struct Answer {
+    exchange: Exchange,
+    /// WSGI: what it will begin with.
+    prepared: Option<Prepared>,
+    /// What the request's body counts for until then.
+    share: Option<Share>,
 }
 
 impl Drop for Request {
@@ -106,22 +128,42 @@ impl Request {
         errors::unless_closed(py, sent).map(|()| None)
     }
 
-    fn end_visit(&mut self) {
-        if let Some(visit) = &mut self.visit {
+    fn end_visit(&self) {
+        if let Some(visit) = &self.visit {
             visit.end(&self.head);
         }
     }
 
-    fn note_start(&mut self, status: u16) {
-        if let Some(visit) = &mut self.visit {
+    fn note_start(&self, status: u16) {
+        self.is_started.store(true, Ordering::Release);
+        if let Some(visit) = &self.visit {
             visit.started(status);
         }
     }
 
-    fn note_sent(&mut self, bytes: usize) {
-        if let Some(visit) = &mut self.visit {
+    fn note_sent(&self, bytes: usize) {
+        if let Some(visit) = &self.visit {
             visit.sent(bytes);
         }
+    }
+
+    /// The answer, for whoever goes on with it. Raises RuntimeError while another thread does.
+    fn answer(&self) -> PyResult<MutexGuard<'_, Answer>> {
+        match self.answer.try_lock() {
+            Ok(answer) => Ok(answer),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(PyRuntimeError::new_err(
+                "another thread is answering this request; let one thread at a time answer it",
+            )),
+        }
+    }
+
+    /// What surrounds the next piece of the body.
+    fn wrap(&self, answer: &mut Answer, len: usize, more: bool) -> PyResult<Wrapped> {
+        let wrapped = answer.exchange.body(len, more).map_err(fault)?;
+        let is_finished = answer.exchange.finished();
+        self.is_finished.store(is_finished, Ordering::Release);
+        Ok(wrapped)
     }
 
     /// What a trusted proxy says: whether its client speaks TLS.
@@ -140,6 +182,7 @@ impl Request {
             head,
             body,
             more,
+            share,
             exchange,
         } = request;
         let body = if body.is_empty() {
@@ -150,12 +193,17 @@ impl Request {
         Self {
             connection,
             head,
-            exchange,
             body,
             more,
-            prepared: None,
             away,
             visit: None,
+            answer: Mutex::new(Answer {
+                exchange,
+                prepared: None,
+                share,
+            }),
+            is_started: AtomicBool::new(false),
+            is_finished: AtomicBool::new(false),
         }
     }
 
@@ -183,20 +231,22 @@ impl Request {
         (!self.more).then(|| self.body.bind(py))
     }
 
+    /// Appends status line and headers to `out`.
     fn begin(
-        &mut self,
+        &self,
         py: Python<'_>,
+        answer: &mut Answer,
         out: &mut Vec<u8>,
         status: u16,
-        headers: &Bound<'_, PyAny>,
+        headers: &[Field<'_>],
         length: Option<u64>,
     ) -> PyResult<()> {
-        self.judge_stopping(py);
-        let headers = fields(headers)?;
+        self.judge_stopping(py, answer);
         let pairs = headers
             .iter()
             .map(|(name, value)| (name.as_ref(), value.as_ref()));
-        self.exchange
+        answer
+            .exchange
             .start(out, status, None, pairs, length, &date())
             .map_err(fault)?;
         self.note_start(status);
@@ -205,24 +255,32 @@ impl Request {
 
     /// See `_respond_file`.
     pub(crate) fn respond_file(
-        &mut self,
+        &self,
         py: Python<'_>,
         status: u16,
         headers: &Bound<'_, PyAny>,
         path: &Path,
     ) -> PyResult<()> {
+        let headers = fields(headers)?;
         let (file, len) = gate::detached(py, || floodway_sys::file::open(path))
             .map_err(|errno| errors::of_file(errno, path))?;
+        let answer = &mut *self.answer()?;
         let mut out = answer_of(0);
-        self.begin(py, &mut out, status, headers, Some(len))?;
+        self.begin(py, answer, &mut out, status, &headers, Some(len))?;
         let offset = 0;
-        self.complete_by_file(py, out, FilePart { file, offset, len })
+        self.complete_by_file(py, answer, out, FilePart { file, offset, len })
     }
 
     /// Queues an answer's head and the file that is all of its body.
-    fn complete_by_file(&mut self, py: Python<'_>, head: Vec<u8>, part: FilePart) -> PyResult<()> {
+    fn complete_by_file(
+        &self,
+        py: Python<'_>,
+        answer: &mut Answer,
+        head: Vec<u8>,
+        part: FilePart,
+    ) -> PyResult<()> {
         let len = part.len as usize;
-        let wrapped = self.exchange.body(len, false).map_err(fault)?;
+        let wrapped = self.wrap(answer, len, false)?;
         let mut pieces = vec![Outgoing::Owned(head)];
         if wrapped.send {
             pieces.push(Outgoing::File(part));
@@ -232,31 +290,36 @@ impl Request {
         if wrapped.send {
             self.note_sent(len);
         }
-        self.finish(py);
+        self.finish(py, answer);
         Ok(())
     }
 
-    fn finish(&mut self, py: Python<'_>) {
-        let keep_alive = self.exchange.keep_alive();
+    fn finish(&self, py: Python<'_>, answer: &mut Answer) {
+        let keep_alive = answer.exchange.keep_alive();
         self.tell(py, Command::Finish { keep_alive });
+        drop(answer.share.take());
         self.end_visit();
     }
 
     /// Begins the answer that was prepared, whose first piece has `len` bytes. Returns the head.
     fn begin_prepared(
-        &mut self,
+        &self,
         py: Python<'_>,
+        answer: &mut Answer,
         len: usize,
         length: Option<u64>,
     ) -> PyResult<Vec<u8>> {
-        self.judge_stopping(py);
-        let Some(prepared) = &self.prepared else {
+        self.judge_stopping(py, answer);
+        let Answer {
+            exchange, prepared, ..
+        } = answer;
+        let Some(prepared) = prepared else {
             return Err(PyRuntimeError::new_err(
                 "a body came before start_response was called; call it first",
             ));
         };
         let mut out = answer_of(len);
-        self.exchange
+        exchange
             .start(
                 &mut out,
                 prepared.status,
@@ -266,15 +329,14 @@ impl Request {
                 &date(),
             )
             .map_err(fault)?;
-        let status = prepared.status;
-        self.note_start(status);
+        self.note_start(prepared.status);
         Ok(out)
     }
 
     /// While the engine stops, an answer is the connection's last.
-    fn judge_stopping(&mut self, py: Python<'_>) {
+    fn judge_stopping(&self, py: Python<'_>, answer: &mut Answer) {
         if self.connection.bind(py).get().is_stopping() {
-            self.exchange.close();
+            answer.exchange.close();
         }
     }
 
@@ -282,17 +344,28 @@ impl Request {
         self.connection.bind(py).get().command(command);
     }
 
+    /// Asks for more of the body.
+    fn want_body(&self, py: Python<'_>, answer: &mut Answer) -> PyResult<()> {
+        if let Some(word) = answer.exchange.continues() {
+            let connection = self.connection.bind(py).get();
+            connection.send_bytes(py, word.to_vec())?;
+        }
+        self.tell(py, Command::WantBody);
+        Ok(())
+    }
+
     /// Sends `out`, then a piece of the body, which is the last one unless more follows. Returns whether there is room for
     /// more.
     fn send(
-        &mut self,
+        &self,
         py: Python<'_>,
+        answer: &mut Answer,
         mut out: Vec<u8>,
         piece: &Bound<'_, PyBytes>,
         more: bool,
     ) -> PyResult<bool> {
         let content = piece.as_bytes();
-        let wrapped = self.exchange.body(content.len(), more).map_err(fault)?;
+        let wrapped = self.wrap(answer, content.len(), more)?;
         let mut is_roomy = true;
         if wrapped.send {
             out.extend_from_slice(wrapped.prefix());
@@ -302,7 +375,7 @@ impl Request {
             is_roomy = self.connection.bind(py).get().send_bytes(py, out)?;
         }
         if !more {
-            self.finish(py);
+            self.finish(py, answer);
         }
         Ok(is_roomy)
     }
@@ -506,47 +579,44 @@ impl Request {
     /// Whether the answer has been started.
     #[getter(_started)]
     pub(crate) fn is_started(&self) -> bool {
-        self.exchange.started()
+        self.is_started.load(Ordering::Acquire)
     }
 
     /// Whether the answer is complete.
     #[getter(_finished)]
     pub(crate) fn is_finished(&self) -> bool {
-        self.exchange.finished()
+        self.is_finished.load(Ordering::Acquire)
     }
 
     /// Ask for more of the body: it comes as the connection's next data, (bytes, whether more follows).
     #[pyo3(name = "_read")]
-    pub(crate) fn read(&mut self, py: Python<'_>) -> PyResult<()> {
-        if let Some(word) = self.exchange.continues() {
-            let connection = self.connection.bind(py).get();
-            connection.send_bytes(py, word.to_vec())?;
-        }
-        self.tell(py, Command::WantBody);
-        Ok(())
+    pub(crate) fn read(&self, py: Python<'_>) -> PyResult<()> {
+        self.want_body(py, &mut *self.answer()?)
     }
 
     /// Answer at once. Headers are pairs of bytes or str. Raises ValueError for what no HTTP message can carry, and
     /// ConnectionClosed if the client has gone.
     #[pyo3(name = "_respond")]
     pub(crate) fn respond(
-        &mut self,
+        &self,
         py: Python<'_>,
         status: u16,
         headers: &Bound<'_, PyAny>,
         body: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
         let body = piece(body)?;
+        let headers = fields(headers)?;
+        let answer = &mut *self.answer()?;
         let len = body.as_bytes().len();
         let mut out = answer_of(len);
-        self.begin(py, &mut out, status, headers, Some(len as u64))?;
-        self.send(py, out, &body, false)
+        self.begin(py, answer, &mut out, status, &headers, Some(len as u64))?;
+        self.send(py, answer, out, &body, false)
     }
 
     /// Answer with what a file has now, which is read as it is sent. Raises OSError if it cannot be opened, and what `_respond`
     /// raises.
     fn _respond_file(
-        &mut self,
+        &self,
         py: Python<'_>,
         status: u16,
         headers: &Bound<'_, PyAny>,
@@ -558,14 +628,16 @@ impl Request {
     /// Begin an answer whose body follows by `_send`. `length`: of the body, if it is known.
     #[pyo3(name = "_start", signature = (status, headers, length = None))]
     pub(crate) fn start(
-        &mut self,
+        &self,
         py: Python<'_>,
         status: u16,
         headers: &Bound<'_, PyAny>,
         length: Option<u64>,
     ) -> PyResult<bool> {
+        let headers = fields(headers)?;
+        let answer = &mut *self.answer()?;
         let mut out = answer_of(0);
-        self.begin(py, &mut out, status, headers, length)?;
+        self.begin(py, answer, &mut out, status, &headers, length)?;
         self.tell(py, Command::AnswerStarted);
         self.connection.bind(py).get().send_bytes(py, out)
     }
@@ -573,43 +645,47 @@ impl Request {
     /// Send a piece of the body; `more` False: the last. Returns False when more than `high_water` bytes are pending.
     #[pyo3(name = "_send", signature = (piece, more))]
     pub(crate) fn send_piece(
-        &mut self,
+        &self,
         py: Python<'_>,
         piece: &Bound<'_, PyAny>,
         more: bool,
     ) -> PyResult<bool> {
-        self.send(py, Vec::new(), &octets::piece(piece)?, more)
+        let piece = octets::piece(piece)?;
+        self.send(py, &mut *self.answer()?, Vec::new(), &piece, more)
     }
 
     /// WSGI: check what `start_response` was given, and keep it for when the answer begins. `again`: it may replace what was
     /// given before. Raises TypeError, ValueError or RuntimeError for what PEP 3333 forbids.
     fn _prepare(
-        &mut self,
+        &self,
         status: &Bound<'_, PyAny>,
         headers: &Bound<'_, PyAny>,
         again: bool,
     ) -> PyResult<()> {
-        if self.exchange.started() || self.prepared.is_some() && !again {
+        let prepared = Prepared::new(status, headers)?;
+        let mut answer = self.answer()?;
+        if answer.exchange.started() || answer.prepared.is_some() && !again {
             return Err(PyRuntimeError::new_err(
                 "start_response was called twice; a second call has to give exc_info, before the body begins",
             ));
         }
-        self.prepared = Some(Prepared::new(status, headers)?);
+        answer.prepared = Some(prepared);
         Ok(())
     }
 
     /// WSGI: send a piece of the body that is not the last, and before the first what was prepared. When more than
     /// `high_water` bytes are pending: on the reactor's thread returns False, on another waits.
-    fn _put(&mut self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<bool> {
+    fn _put(&self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<bool> {
         let Ok(piece) = piece.cast_exact::<PyBytes>() else {
             return Err(no_bytes(piece));
         };
+        let answer = &mut *self.answer()?;
         let mut out = Vec::new();
-        if !self.exchange.started() {
-            out = self.begin_prepared(py, piece.as_bytes().len(), None)?;
+        if !answer.exchange.started() {
+            out = self.begin_prepared(py, answer, piece.as_bytes().len(), None)?;
             self.tell(py, Command::AnswerStarted);
         }
-        let is_roomy = self.send(py, out, piece, true)?;
+        let is_roomy = self.send(py, answer, out, piece, true)?;
         if is_roomy || self.away.is_none() {
             return Ok(is_roomy);
         }
@@ -619,8 +695,9 @@ impl Request {
 
     /// WSGI, on a thread that is not the reactor's: wait for more of the body. Returns it, and whether more follows. Raises
     /// ConnectionClosed if the client leaves before.
-    fn _receive(&mut self, py: Python<'_>) -> PyResult<(Py<PyBytes>, bool)> {
-        self.read(py)?;
+    fn _receive(&self, py: Python<'_>) -> PyResult<(Py<PyBytes>, bool)> {
+        let answer = &mut *self.answer()?; // until the end: one thread waits at a time
+        self.want_body(py, answer)?;
         let message = match &self.away {
             Some(away) => gate::detached(py, || away.line.next()),
             None => None,
@@ -635,32 +712,28 @@ impl Request {
     }
 
     /// WSGI: complete the answer: by its last piece or, if none was sent yet, its whole body.
-    fn _complete(&mut self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn _complete(&self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<()> {
         let Ok(body) = body.cast_exact::<PyBytes>() else {
             return Err(no_bytes(body));
         };
+        let answer = &mut *self.answer()?;
         let mut out = Vec::new();
-        if !self.exchange.started() {
+        if !answer.exchange.started() {
             let len = body.as_bytes().len();
-            out = self.begin_prepared(py, len, Some(len as u64))?;
+            out = self.begin_prepared(py, answer, len, Some(len as u64))?;
         }
-        self.send(py, out, body, false).map(drop)
+        self.send(py, answer, out, body, false).map(drop)
     }
 
     /// WSGI: complete an answer that has not begun by `length` bytes of an open file, which is duplicated, or by as many as its
     /// `content-length` says if those are fewer.
-    fn _complete_file(
-        &mut self,
-        py: Python<'_>,
-        fd: i32,
-        offset: u64,
-        length: u64,
-    ) -> PyResult<()> {
+    fn _complete_file(&self, py: Python<'_>, fd: i32, offset: u64, length: u64) -> PyResult<()> {
         let file = floodway_sys::file::duplicate(fd).map_err(errors::system_error)?;
-        let announced = self.prepared.as_ref().and_then(Prepared::content_length);
+        let answer = &mut *self.answer()?;
+        let announced = answer.prepared.as_ref().and_then(Prepared::content_length);
         let len = announced.map_or(length, |most| length.min(most));
-        let out = self.begin_prepared(py, 0, Some(len))?;
-        self.complete_by_file(py, out, FilePart { file, offset, len })
+        let out = self.begin_prepared(py, answer, 0, Some(len))?;
+        self.complete_by_file(py, answer, out, FilePart { file, offset, len })
     }
 
     fn __repr__(&self) -> String {

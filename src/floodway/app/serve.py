@@ -34,13 +34,13 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM, and return when everything is closed. Blocks; takes what `Engine` takes.
 
-    The application is a handler, a function that answers HTTP requests, or the "module:attribute" of one, which is
-    imported; `interface` says which where that cannot be told. Without addresses, which may also be said as `host`,
-    `port`, `uds` and `fd`, it takes the sockets that systemd passed (LISTEN_FDS), else 127.0.0.1:8000; with `tls`,
-    those that name no scheme are encrypted. The first signal lets busy connections finish for `Limits.grace` seconds, a
-    second aborts them, a third is the process's own again. SIGUSR1 writes statistics and every reactor's Python stack
-    to the log, SIGHUP reads the certificates of `tls` again. On another thread than the main one it installs no
-    signals.
+    The application is a handler, a plain function that answers HTTP requests, an ASGI or a WSGI application, or the
+    "module:attribute" of one, which is imported; `interface` says which where that cannot be told. Without addresses,
+    which may also be said as `host`, `port`, `uds` and `fd`, it takes the sockets that systemd passed (LISTEN_FDS),
+    else 127.0.0.1:8000; with `tls`, those that name no scheme are encrypted. The first signal lets busy connections
+    finish for `Limits.grace` seconds, a second aborts them, a third is the process's own again. SIGUSR1 writes
+    statistics and every reactor's Python stack to the log, SIGHUP reads the certificates of `tls` again. On another
+    thread than the main one it installs no signals.
 
     With `workers=` it forks that many processes, each with an engine of its own, to which every option and limit
     applies (`max_connections` too is per process), and replaces those that die. Each imports "module:attribute" itself,

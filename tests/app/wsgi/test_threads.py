@@ -88,11 +88,12 @@ def test_threads_answer_at_the_same_time() -> None:
 
 def test_the_reactor_goes_on_while_the_application_holds_its_thread() -> None:
     gate = Gate()
-    with serving(gate, 1, head_timeout=0.1) as engine, dial(engine) as busy, dial(engine) as slow:
+    with serving(gate, 1, head_timeout=0.3) as engine, dial(engine) as busy:
         busy.sendall(LAST_REQUEST)
         gate.wait_entered()
-        slow.sendall(b"GET / HTTP/1.1\r\n")
-        assert read_to_end(slow).startswith(b"HTTP/1.1 408 ")
+        with dial(engine) as slow:
+            slow.sendall(b"GET / HTTP/1.1\r\n")
+            assert read_to_end(slow).startswith(b"HTTP/1.1 408 ")
         gate.leave.set()
         assert read_to_end(busy).endswith(b"late")
 

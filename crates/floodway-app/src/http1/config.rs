@@ -1,6 +1,10 @@
 //! What all connections of a listener have in common.
 
+use std::sync::Arc;
+
 use floodway_base::limits::TICK_MILLIS;
+
+use super::bodies::Bodies;
 
 const SECOND: u32 = 1_000 / TICK_MILLIS;
 
@@ -17,6 +21,8 @@ pub struct Config {
     /// Whether a request is delivered only when its body is complete. Otherwise it is delivered with its head, and the body
     /// on demand unless all of it has come with the head.
     pub whole_bodies: bool,
+    /// What the bodies that are kept until they are complete may hold together; beyond it 503. Other listeners may share it.
+    pub bodies: Arc<Bodies>,
     /// Most bytes of a head; more is refused with 431. At most [`MAX_HEAD_BYTES`].
     pub max_head_bytes: usize,
     /// Most header lines; more are refused with 431. At most [`MAX_HEADERS`].
@@ -41,6 +47,7 @@ impl Default for Config {
         Self {
             max_body: None,
             whole_bodies: false,
+            bodies: Arc::new(Bodies::new(u64::MAX)),
             max_head_bytes: 16 << 10,
             max_headers: 100,
             max_target_bytes: 8 << 10,

@@ -1,5 +1,6 @@
 //! What passes between a connection and the application.
 
+use super::bodies::Share;
 use super::exchange::Exchange;
 use super::head::Head;
 #[cfg(doc)]
@@ -34,6 +35,8 @@ pub struct Request {
     pub body: Vec<u8>,
     /// Whether a body follows, on demand.
     pub more: bool,
+    /// What the body holds of [`Config::bodies`](super::Config::bodies), if it was collected: to be kept for as long as it is.
+    pub share: Option<Share>,
     /// How it is answered.
     pub exchange: Exchange,
 }

@@ -15,6 +15,7 @@
 //! # Cost
 //! Linear in new bytes, also if a head arrives byte by byte. A request allocates itself and one copy of its head.
 
+mod bodies;
 mod chunked;
 mod config;
 mod date;
@@ -34,6 +35,7 @@ mod status;
 mod unread;
 mod wrapped;
 
+pub use bodies::{Bodies, Share};
 pub use config::{Config, MAX_HEAD_BYTES, MAX_HEADERS};
 pub use date::Date;
 pub use exchange::{Exchange, check};

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use floodway_base::{Progress, Received, Refusal};
 
+use super::bodies::Share;
 use super::chunked::Chunked;
 use super::exchange::Exchange;
 use super::framing::Framing;
@@ -20,6 +21,7 @@ const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
 const LEFT_IN_HEAD: Refused = Refused::bad("the peer left within the request's head");
 const LEFT_IN_BODY: Refused = Refused::bad("the peer left within the request's body");
+const TOO_MANY_BODIES: Refused = Refused::new(503, "the bodies of too many requests are under way");
 const TOO_MUCH_UNREAD: Refused = Refused::bad("the unread rest of the request's body is too long");
 
 impl Http1 {
@@ -76,7 +78,7 @@ impl Http1 {
         let is_whole = self.unread.is_done();
         let collects = self.config.whole_bodies;
         let awaits_continue = parsed.head.expects_continue() && !is_whole && rest.is_empty();
-        let request = Box::new(Request {
+        let mut request = Box::new(Request {
             exchange: Exchange::new(
                 &self.config,
                 &parsed.head,
@@ -86,10 +88,12 @@ impl Http1 {
             head: parsed.head,
             body,
             more: !is_whole,
+            share: None,
         });
         if is_whole || !collects {
             return self.deliver(request, payload.end, payload);
         }
+        request.share = Some(Share::new(&self.config.bodies));
         self.phase = Phase::Collecting(request);
         self.meter = Meter::starting(now);
         if awaits_continue && !ended {
@@ -140,10 +144,14 @@ impl Http1 {
             return more(from);
         };
         let body = &mut request.body;
+        let before = body.len();
         let most = self.config.max_body;
         let (count, read) = self.unread.read(&input[from..], usize::MAX, most, |piece| {
             body.extend_from_slice(piece);
         });
+        let added = body.len() - before;
+        let has_room = request.share.as_mut().is_none_or(|share| share.grow(added));
+        let read = read.and_then(|()| has_room.then_some(()).ok_or(TOO_MANY_BODIES));
         let consumed = from + count;
         if let Err(refused) = read.and_then(|()| self.judge(count, now)) {
             return self.refuse(refused);

@@ -1,6 +1,8 @@
 //! Where bodies end.
 
-use floodway_app::http1::Config;
+use std::sync::Arc;
+
+use floodway_app::http1::{Bodies, Config, Http1};
 use floodway_base::{Progress, Protocol};
 
 use crate::client::{chunked, give, post, send, send_to, text};
@@ -215,4 +217,58 @@ fn what_is_dropped_of_chunks_has_a_limit() {
     assert_eq!(status(&format!("0\r\nX: {long}\r\n\r\n")), "accepted");
     assert_eq!(status(&format!("0\r\nX: {longer}")), "431");
     assert_eq!(status(&format!("0\r\n{}", "X:\r\n".repeat(3_000))), "431");
+}
+
+#[test]
+fn bodies_that_are_collected_share_their_room() {
+    let config = Arc::new(Config {
+        whole_bodies: true,
+        bodies: Arc::new(Bodies::new(10)),
+        ..Config::default()
+    });
+    let begun = |body: &str| {
+        let mut server = Http1::new(&config, 0);
+        let head = post("Content-Length: 8\r\n", "");
+        assert_eq!(given(&mut server, &head), "more");
+        let outcome = given(&mut server, body);
+        (server, outcome)
+    };
+    let (mut first, outcome) = begun("123456");
+    assert_eq!(outcome, "more");
+    let (second, outcome) = begun("1234");
+    assert_eq!(outcome, "more");
+    assert_eq!(begun("1").1, "503");
+    drop(second); // its peer has left
+    let (second, outcome) = begun("12");
+    assert_eq!(outcome, "more");
+    drop(second);
+    let request = first.receive(b"78", false, 0).step;
+    assert_eq!(begun("123").1, "503");
+    drop(request); // answered
+    assert_eq!(begun("12345678").1, "a message");
+}
+
+#[test]
+fn bodies_that_come_with_their_heads_need_no_room() {
+    let config = Arc::new(Config {
+        whole_bodies: true,
+        bodies: Arc::new(Bodies::new(0)),
+        ..Config::default()
+    });
+    for request in [
+        post("Content-Length: 2\r\n", "ab"),
+        chunked("2\r\nab\r\n0\r\n\r\n"),
+    ] {
+        let mut server = Http1::new(&config, 0);
+        assert_eq!(given(&mut server, &request), "a message");
+    }
+}
+
+/// What comes of these bytes: "more", "a message", or the status of a refusal.
+fn given(server: &mut Http1, input: &str) -> String {
+    match server.receive(input.as_bytes(), false, 0).step {
+        Progress::More => "more".to_owned(),
+        Progress::Message(..) => "a message".to_owned(),
+        Progress::Refuse(refusal) => text(&refusal.farewell[9..12]),
+    }
 }

@@ -26,8 +26,8 @@ from floodway.limits import MAX_WAITING_REQUESTS
 
 logger: Final = logging.getLogger(__name__)
 
-SETTLE_SECONDS: Final = 1.0
-"""How long threads have to end, once every connection has."""
+SETTLE_SECONDS: Final = 0.75
+"""How long threads have to end, once every connection has: well before `Engine.join` would take `on_stop` for stuck."""
 
 
 class ThreadedHandler(Handler[Request]):
