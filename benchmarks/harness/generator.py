@@ -37,7 +37,7 @@ class Report:
     def problems(self) -> list[str]:
         """What makes these figures worthless: wrong answers, failed connections, unfair service."""
         problems = []
-        if self.raw.get("other_statuses") or self.raw.get("wrong_lengths") or self.raw.get("malformed"):
+        if any(self.raw.get(key) for key in ("other_statuses", "wrong_lengths", "wrong_sums", "malformed")):
             problems.append(f"wrong answers: {self.raw.get('verdict', 'no verdict')}")
         if corrupt := self.raw.get("corrupt_bytes"):
             problems.append(f"{corrupt} bytes came back wrong")

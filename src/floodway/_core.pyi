@@ -524,5 +524,6 @@ def load(
     host: str = "",
     method: Literal["GET", "POST"] = "GET",
     expect_echo: bool = False,
+    additions: int | None = None,
 ) -> LoadReport: ...  # home: floodway.cli.load; progress(phase, connections open, messages per second)
 def probe() -> dict[str, Any]: ...  # home: floodway.base.platform; the keys are the fields of its Facts

@@ -112,6 +112,47 @@ def test_an_http_server_is_asked(http_address: str, arguments: list[str]) -> Non
     assert bool(report["bytes_checked"]) == ("--expect-echo" in arguments)
 
 
+def added_up(request: floodway.Request) -> floodway.Response:
+    body = request.body
+    additions = 2_500 if request.path == "/right" else 2_499
+    return floodway.Response(str(sum(body[i % len(body)] for i in range(additions))).ljust(len(body)))
+
+
+@pytest.fixture
+def adding_address() -> Iterator[str]:
+    with floodway.Engine(FunctionHandler(added_up, ApplicationOptions()), "tcp://127.0.0.1:0") as engine:
+        yield str(engine.addresses[0]).replace("tcp", "http")
+
+
+@pytest.mark.parametrize("path", ["right", "wrong"])
+def test_a_server_has_to_add_up_what_it_was_sent(adding_address: str, path: str) -> None:
+    arguments = ["load", f"{adding_address}/{path}", "--connections", "4", "--seconds", "0.3", "--json"]
+    done = CliRunner().invoke(main, [*arguments, "--additions", "2500", "--size", "1024"])
+    report = json.loads(done.output)
+    assert report["messages"] > 0
+    assert (done.exit_code, report["wrong_sums"] > 0) == ((0, False) if path == "right" else (1, True))
+    assert ("another sum than that of 2500 additions" in report["verdict"]) == (path == "wrong")
+
+
+@pytest.mark.parametrize("arguments", [["--expect-echo"], ["--size", "5"]])
+def test_a_sum_that_cannot_be_checked_is_not_asked_for(adding_address: str, arguments: list[str]) -> None:
+    done = CliRunner().invoke(main, ["load", adding_address, "--additions", "2500", *arguments])
+    assert done.exit_code == 2, done.output
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "http"])
+def test_with_fewer_than_three_answers_each_fairness_is_not_judged(
+    address: str, http_address: str, scheme: str
+) -> None:
+    asked = address if scheme == "tcp" else http_address
+    arguments = ["load", asked, "--connections", "40", "--seconds", "0.4", "--rate", "100"]
+    report = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).output)
+    assert report["fair"] is None
+    assert "answers per connection are fewer than three" in report["verdict"]
+    text = CliRunner().invoke(main, arguments).output
+    assert "verdict      not judged: 1.0 answers per connection are fewer than three" in text
+
+
 def test_another_status_than_200_is_named(http_address: str) -> None:
     done = CliRunner().invoke(main, ["load", f"{http_address}/missing", "--connections", "4", "--seconds", "0.2"])
     assert done.exit_code == 1
@@ -120,7 +161,7 @@ def test_another_status_than_200_is_named(http_address: str) -> None:
 
 @pytest.mark.parametrize("arguments", [
     ["127.0.0.1"], ["tcp://127.0.0.1:80", "--rate", "fast"], ["fd://3"], ["tcp://127.0.0.1:80", "--method", "POST"],
-    ["http://"], ["http://user@localhost/"], ["https://localhost/"],
+    ["tcp://127.0.0.1:80", "--additions", "9"], ["http://"], ["http://user@localhost/"], ["https://localhost/"],
 ])  # fmt: skip
 def test_wrong_usage_has_exit_code_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(main, ["load", *arguments]).exit_code == 2
@@ -132,7 +173,7 @@ def test_corruption_and_a_late_generator_are_said() -> None:
         messages_per_second=9.0, unanswered=0, p50=0.001, p90=0.001, p99=0.002, p999=0.002, max=0.003,
         latency_counts=[(0.001, 9)], lateness_p99=0.0019, per_connection_min=9, per_connection_mean=9.0,
         per_connection_max=9, fair=None, verdict="503: 3; not judged", other_statuses={503: 3},
-        wrong_lengths=0, malformed=0, bytes_checked=576, corrupt_bytes=7,
+        wrong_lengths=0, wrong_sums=0, malformed=0, bytes_checked=576, corrupt_bytes=7,
         server_cpu_seconds=None, cpu_per_message=None, server_rss_before=None, server_rss_with_connections=None,
         server_rss_end=None, generator_cpu_per_message=None,
     )  # fmt: skip

@@ -6,14 +6,15 @@
 //!
 //! How to read it: [`plan`](Plan) says what to do; `run` goes through the phases; `connecting` opens the connections in
 //! waves; `generator` and `receiving` are the event loop; `connection` sends and checks one stream; `schedule` says
-//! when a message is due; `message` and `pattern` say which bytes; `answer` and `answers` find the end of HTTP answers;
+//! when a message is due; `message` and `pattern` say which bytes; `answer` and `answers` find the end of HTTP answers, and `sum` says which sum stands in them;
 //! `fairness`, `latency`, `server` and `usage` turn what happened into figures.
 //!
 //! What a figure can be trusted for:
 //!
 //! * **Contents.** Every connection sends a pseudo-random stream of its own, a function of its number and the offset.
 //!   Every byte that comes back is compared with what that connection sent at that offset.
-//!   Over HTTP that holds where an echo is expected; elsewhere every answer has to be a 200 of one length.
+//!   Over HTTP that holds where an echo is expected, or a sum of what was sent; elsewhere every answer has to be a 200 of
+//!   one length.
 //! * **Latency at a fixed rate** counts from the moment the schedule intended the message to be sent, whatever the
 //!   server did to the messages before it; messages that are never answered count with the time they have waited.
 //!   Without a rate (closed loop) a slow server is asked less: such figures compare servers, they promise nothing.
@@ -42,6 +43,7 @@ mod request;
 mod run;
 mod schedule;
 mod server;
+mod sum;
 mod usage;
 
 pub use floodway_sys::{Errno, SocketAddress, UnixName};
@@ -52,6 +54,6 @@ pub use crate::latency::Latency;
 pub use crate::plan::{Mode, Plan};
 pub use crate::progress::{Phase, Progress};
 pub use crate::report::{Corruption, Report, ServerUsage};
-pub use crate::request::{Method, Request};
+pub use crate::request::{Expected, Method, Request};
 pub use crate::run::run;
 pub use crate::usage::Memory;

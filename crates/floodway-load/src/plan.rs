@@ -7,7 +7,7 @@ use floodway_sys::{SocketAddress, limits};
 
 use crate::connecting::SOURCES_MAX;
 use crate::error::LoadError;
-use crate::request::Request;
+use crate::request::{Expected, Request};
 
 /// The longest message. Longer ones say nothing new: they are streams.
 const SIZE_BYTES_MAX: usize = 256 << 20;
@@ -91,10 +91,10 @@ impl Plan {
         self.mode != Mode::Flood && (self.size > 0 || self.request.is_some())
     }
 
-    /// Whether what comes back is compared with what was sent.
+    /// Whether every byte that comes back follows from what was sent, and is compared with that.
     pub(crate) fn compares_bytes(&self) -> bool {
         let request = self.request.as_ref();
-        request.is_none_or(|request| request.expects_echo)
+        request.is_none_or(|request| request.expected != Expected::OneLength)
     }
 
     /// Refuses what cannot be run. Raises the soft limit on descriptors.
@@ -102,7 +102,7 @@ impl Plan {
         self.check_addresses()?;
         self.check_ranges()?;
         if let Some(request) = &self.request {
-            request.check()?;
+            request.check(self.size)?;
             if self.mode == Mode::Flood {
                 return Err(LoadError::Request(
                     "a flood is of bytes, not of requests: write tcp://",

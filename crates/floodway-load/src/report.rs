@@ -34,7 +34,7 @@ pub struct Report {
     /// Bytes that came back; over HTTP those of the bodies.
     pub bytes: u64,
     /// Bytes that came back over the whole run, first messages included, that were compared with what was sent: all,
-    /// but over HTTP none unless an echo is expected.
+    /// but over HTTP none unless an echo or a sum is expected.
     pub bytes_checked: u64,
     /// Bytes sent.
     pub bytes_sent: u64,
@@ -57,6 +57,8 @@ pub struct Report {
     pub other_statuses: Vec<(u16, u64)>,
     /// HTTP answers over the whole run whose body was not as long as that of the first one, or as what was sent.
     pub wrong_lengths: u64,
+    /// HTTP answers over the whole run of the right length that had not the sum that was asked for.
+    pub wrong_sums: u64,
     /// Connections that were ended because what came was no HTTP answer.
     pub malformed: u64,
     /// What is wrong with the HTTP answers, a part of a sentence each.

@@ -350,6 +350,7 @@ impl Run<'_> {
             ),
             other_statuses: generator.answers.other_statuses(),
             wrong_lengths: generator.answers.wrong_lengths,
+            wrong_sums: generator.answers.wrong_sums,
             malformed: generator.answers.malformed(),
             complaints: generator.answers.complaints(),
             corrupt_bytes: generator.corrupt_bytes,

@@ -59,6 +59,9 @@ class Source(Parameter):
               help="Over HTTP, how to ask.")  # fmt: skip
 @click.option("--expect-echo", is_flag=True,
               help="Over HTTP, each body has to be the one that was posted. [default: all of one length]")  # fmt: skip
+@click.option("--additions", type=click.IntRange(1),
+              help="Over HTTP, POST bodies that differ, and expect the sum of so many of their bytes, body[i % size], "
+              "padded with spaces to --size bytes.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True)
 @click.option("--connect-rate", type=click.FloatRange(0, min_open=True),
               help="Connections opened a second. [default: as fast as they are answered]")  # fmt: skip
@@ -76,6 +79,7 @@ def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
     size: int,
     method: Literal["GET", "POST"],
     expect_echo: bool,
+    additions: int | None,
     seconds: float,
     active: int | None,
     connect_rate: float | None,
@@ -92,8 +96,8 @@ def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
     platform.raise_descriptor_limit()
     try:
         asked = _asked(address)
-        if asked is None and (method != "GET" or expect_echo):
-            raise ValueError(f"--method and --expect-echo are for http:// addresses, not for {address}")
+        if asked is None and (method != "GET" or expect_echo or additions):
+            raise ValueError(f"--method, --expect-echo and --additions are for http:// addresses, not for {address}")
         server = socket_address(address if asked is None else asked.address)
         _knock(server)
         report = run(
@@ -110,8 +114,9 @@ def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
             first_source=source,
             target=asked.target if asked else None,
             host=asked.host if asked else "",
-            method=method,
+            method="POST" if additions else method,
             expect_echo=expect_echo,
+            additions=additions,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
@@ -149,7 +154,7 @@ def _asked(address: str) -> Asked | None:
 
 
 def _has_wrong_answers(report: LoadReport) -> bool:
-    return bool(report.other_statuses or report.wrong_lengths or report.malformed)
+    return bool(report.other_statuses or report.wrong_lengths or report.wrong_sums or report.malformed)
 
 
 def socket_address(text: str) -> IpAddress | str:

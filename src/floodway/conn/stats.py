@@ -129,10 +129,13 @@ class LoadReport:
     """How many HTTP answers had which status other than 200, over the whole run."""
     wrong_lengths: int
     """HTTP answers whose body was not as long as that of the first, or as the request's if an echo is expected."""
+    wrong_sums: int
+    """HTTP answers whose body was not the sum that --additions asks for, but as long as one."""
     malformed: int
     """Connections that were ended because what came was no HTTP answer."""
     bytes_checked: int
-    """Bytes that came back over the whole run and were compared with what was sent: over HTTP with --expect-echo."""
+    """Bytes that came back over the whole run and were compared with what was sent: over HTTP with --expect-echo or
+    --additions."""
     corrupt_bytes: int
     """Bytes that came back other than they were sent."""
     server_cpu_seconds: float | None
