@@ -16,6 +16,7 @@ from floodway.cli.load import lines, run
 from floodway.cli.main import main
 from floodway.config import ApplicationOptions
 from floodway.conn.stats import LoadReport
+from tests.helpers.certificates import Authority
 
 
 @pytest.fixture
@@ -153,6 +154,65 @@ def test_with_fewer_than_three_answers_each_fairness_is_not_judged(
     assert "verdict      not judged: 1.0 answers per connection are fewer than three" in text
 
 
+@pytest.fixture
+def tls_address(authority: Authority) -> Iterator[str]:
+    with floodway.Engine(Echo(), "tls://127.0.0.1:0", tls=authority.config) as engine:
+        yield str(engine.addresses[0])
+
+
+@pytest.fixture
+def https_address(authority: Authority) -> Iterator[str]:
+    handler = FunctionHandler(hello, ApplicationOptions())
+    with floodway.Engine(handler, "tls://127.0.0.1:0", tls=authority.config) as engine:
+        yield str(engine.addresses[0]).replace("tls", "https")
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--rate", "100"], ["--mode", "idle"], ["--mode", "flood", "--size", "9999"]]
+)
+def test_an_echo_server_is_loaded_over_tls(tls_address: str, arguments: list[str]) -> None:
+    arguments = ["load", tls_address, "--connections", "4", "--seconds", "0.3", "--json", *arguments]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.output)
+    assert (report["connected"], report["broken"], report["corrupt_bytes"]) == (4, 0, 0)
+    assert report["bytes_checked"] > 0
+
+
+@pytest.mark.parametrize("arguments", [[], ["--method", "POST", "--expect-echo", "--size", "100000"]])
+def test_an_https_server_is_asked(https_address: str, arguments: list[str]) -> None:
+    done = CliRunner().invoke(main, ["load", https_address, "--connections", "4", "--seconds", "0.3", *arguments])
+    assert done.exit_code == 0, done.output
+    assert "4 open, 0 failed" in done.output
+
+
+@pytest.mark.parametrize("scheme", ["tls", "https"])
+def test_handshakes_are_measured(tls_address: str, https_address: str, scheme: str) -> None:
+    asked = tls_address if scheme == "tls" else https_address
+    arguments = ["load", asked, "--mode", "handshake", "--connections", "4", "--seconds", "0.5"]
+    done = CliRunner().invoke(main, [*arguments, "--pid", str(os.getpid()), "--json"])
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.output)
+    assert (report["failed"], report["broken"], report["unanswered"]) == (0, 0, 0)
+    assert report["messages"] > 0
+    assert report["p50"] > 0
+    assert report["cpu_per_message"] > 0
+    text = CliRunner().invoke(main, arguments).output
+    assert "handshakes   " in text
+
+
+def test_a_plain_connection_has_no_handshake_to_measure(address: str) -> None:
+    done = CliRunner().invoke(main, ["load", address, "--mode", "handshake"])
+    assert done.exit_code == 2
+    assert "write tls:// or https://" in done.output
+
+
+def test_a_server_without_tls_is_named(address: str) -> None:
+    done = CliRunner().invoke(main, ["load", address.replace("tcp", "tls"), "--connections", "2", "--seconds", "0.1"])
+    assert done.exit_code == 1
+    assert "TLS failed on 2 connections" in done.output
+
+
 def test_another_status_than_200_is_named(http_address: str) -> None:
     done = CliRunner().invoke(main, ["load", f"{http_address}/missing", "--connections", "4", "--seconds", "0.2"])
     assert done.exit_code == 1
@@ -161,7 +221,8 @@ def test_another_status_than_200_is_named(http_address: str) -> None:
 
 @pytest.mark.parametrize("arguments", [
     ["127.0.0.1"], ["tcp://127.0.0.1:80", "--rate", "fast"], ["fd://3"], ["tcp://127.0.0.1:80", "--method", "POST"],
-    ["tcp://127.0.0.1:80", "--additions", "9"], ["http://"], ["http://user@localhost/"], ["https://localhost/"],
+    ["tcp://127.0.0.1:80", "--additions", "9"], ["http://"], ["http://user@localhost/"],
+    ["https://localhost/#part"], ["tls://127.0.0.1:443", "--additions", "9"],
 ])  # fmt: skip
 def test_wrong_usage_has_exit_code_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(main, ["load", *arguments]).exit_code == 2

@@ -5,9 +5,11 @@
 //! runs Python, so the generator does not measure itself.
 //!
 //! How to read it: [`plan`](Plan) says what to do; `run` goes through the phases; `connecting` opens the connections in
-//! waves; `generator` and `receiving` are the event loop; `connection` sends and checks one stream; `schedule` says
-//! when a message is due; `message` and `pattern` say which bytes; `answer` and `answers` find the end of HTTP answers, and `sum` says which sum stands in them;
-//! `fairness`, `latency`, `server` and `usage` turn what happened into figures.
+//! waves, and `handshake` has TLS shake hands on them; `generator` and `receiving` are the event loop, `ending` is how
+//! connections end; `connection` sends and checks one stream, which `secure` encrypts if it has to; `schedule` says
+//! when a message is due; `message` and `pattern` say which bytes; `answer` and `answers` find the end of HTTP answers,
+//! and `sum` says which sum has to stand in them; `fairness`, `latency`, `server`, `usage` and `summary` turn what
+//! happened into figures.
 //!
 //! What a figure can be trusted for:
 //!
@@ -21,17 +23,21 @@
 //! * **Fairness.** A server that answers some connections and not others has a fine mean; it gets a verdict.
 //! * **Cost.** Processor time is the scheduler's own count (`schedstat`), of the server's whole process tree.
 //!
-//! One thread, level-triggered epoll, some sixty bytes a connection; no message is ever built or stored.
+//! One thread, level-triggered epoll, some sixty bytes a connection; no message is ever built or stored. A connection's
+//! encryption costs some kilobytes more.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
 mod answer;
 mod answers;
+mod area;
 mod connecting;
 mod connection;
+mod ending;
 mod error;
 mod fairness;
 mod generator;
+mod handshake;
 mod latency;
 mod message;
 mod pattern;
@@ -42,8 +48,10 @@ mod report;
 mod request;
 mod run;
 mod schedule;
+mod secure;
 mod server;
 mod sum;
+mod summary;
 mod usage;
 
 pub use floodway_sys::{Errno, SocketAddress, UnixName};

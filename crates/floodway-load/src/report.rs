@@ -27,7 +27,7 @@ pub struct Report {
     pub connect_latency: Option<Latency>,
     /// How long was measured.
     pub seconds: f64,
-    /// Messages that came back.
+    /// Messages that came back; in handshake mode handshakes.
     pub messages: u64,
     /// Messages that came back, per second.
     pub messages_per_second: f64,
@@ -44,7 +44,8 @@ pub struct Report {
     pub latency: Option<Latency>,
     /// The same latencies as (seconds, how many), ascending: those of several generators can be added up.
     pub latency_counts: Vec<(f64, u64)>,
-    /// Messages still unanswered at the end, on connections still open.
+    /// Messages still unanswered at the end, on connections still open. In handshake mode: connections that the server had not
+    /// ended a second after they were begun.
     pub unanswered: u64,
     /// Messages that were due in the measured time and were not even sent: the generator cannot keep this rate up.
     pub unsent: u64,
@@ -61,7 +62,8 @@ pub struct Report {
     pub wrong_sums: u64,
     /// Connections that were ended because what came was no HTTP answer.
     pub malformed: u64,
-    /// What is wrong with the HTTP answers, a part of a sentence each.
+    /// What is wrong with the HTTP answers and the encryption, a part of a sentence each. Connections whose encryption failed
+    /// are also among `failed` or `broken`, as a protocol error.
     pub complaints: Vec<String>,
     /// Bytes that came back and were not what the connection had sent at that offset, over the whole run.
     pub corrupt_bytes: u64,

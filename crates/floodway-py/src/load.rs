@@ -4,21 +4,24 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use floodway_load::{Expected, Latency, LoadError, Method, Mode, Phase, Plan, Progress, Report, Request};
+use floodway_load::{
+    Expected, Latency, LoadError, Method, Mode, Phase, Plan, Progress, Report, Request,
+};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::{address, gate};
 
-/// Put load on an echo server, or with a `target` on an HTTP server, on this machine and return a `LoadReport`. Blocks, detached from the interpreter;
+/// Put load on an echo server, or with a `target` on an HTTP server, on this machine and return a `LoadReport`. With a
+/// `server_name` connections are encrypted, and whoever answers is believed. Blocks, detached from the interpreter;
 /// `progress(phase, connections open, messages per second)` is called several times a second, and a signal ends it.
 ///
 /// Raises ValueError for a plan that cannot be run, OSError for what the system refuses.
 #[pyfunction]
 #[pyo3(signature = (address, *, connections, mode, rate, size, seconds, pid, progress = None, active = None,
     connect_rate = None, first_source = None, target = None, host = "", method = "GET", expect_echo = false,
-    additions = None))]
+    additions = None, server_name = None))]
 #[allow(
     clippy::too_many_arguments,
     reason = "one for each flag of `floodway load`"
@@ -41,14 +44,16 @@ pub(crate) fn load(
     method: &str,
     expect_echo: bool,
     additions: Option<u64>,
+    server_name: Option<String>,
 ) -> PyResult<Py<PyAny>> {
     let mode = match mode {
         "echo" => Mode::Echo,
         "idle" => Mode::Idle,
         "flood" => Mode::Flood,
+        "handshake" => Mode::Handshake,
         other => {
             return Err(PyValueError::new_err(format!(
-                "mode is {other:?}; write \"echo\", \"idle\" or \"flood\""
+                "mode is {other:?}; write \"echo\", \"idle\", \"flood\" or \"handshake\""
             )));
         }
     };
@@ -63,6 +68,7 @@ pub(crate) fn load(
     };
     let plan = Plan {
         connections,
+        server_name,
         request,
         mode,
         rate,

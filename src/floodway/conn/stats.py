@@ -105,9 +105,10 @@ class LoadReport:
     """Connections that the server or the network ended before the run did, and those of `malformed`."""
     connects_per_second: float
     messages: int
+    """Messages that came back; in handshake mode handshakes, in whose place every figure below speaks of messages."""
     messages_per_second: float
     unanswered: int
-    """Messages not answered at the end, on connections still open."""
+    """Messages not answered at the end, on connections still open; in handshake mode connections kept open."""
     p50: float | None
     p90: float | None
     p99: float | None
@@ -124,7 +125,7 @@ class LoadReport:
     fair: bool | None
     """Whether every connection had between half and twice the mean of messages."""
     verdict: str
-    """Why, after what is wrong with the HTTP answers if anything is."""
+    """Why, after what is wrong with the encryption and the HTTP answers if anything is."""
     other_statuses: dict[int, int]
     """How many HTTP answers had which status other than 200, over the whole run."""
     wrong_lengths: int
