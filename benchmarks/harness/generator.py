@@ -55,7 +55,7 @@ class Order:
     """One generator process: what to send, and whether it goes before others on its core."""
 
     load: Load
-    mode: str  # "echo", "idle" or "flood"
+    mode: str  # "echo", "idle", "flood" or "handshake"
     first: bool = False
 
 
@@ -88,9 +88,9 @@ def check_available() -> str | None:
 
 def _start(server: Server, order: Order) -> subprocess.Popen[str]:
     load = order.load
-    address = f"{server.host}:{server.port}"
+    scheme = "tcp" if server.peer.protocol == "echo" else server.peer.protocol
     arguments = [
-        f"tcp://{address}" if load.path is None else f"http://{address}{load.path}",
+        f"{scheme}://{server.host}:{server.port}{load.path or ''}",
         *("--connections", str(load.connections)),
         *("--mode", order.mode),
         *("--seconds", str(load.seconds)),
