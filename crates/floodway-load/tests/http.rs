@@ -3,60 +3,13 @@
 
 mod helpers;
 
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use floodway_load::{Expected, LoadError, Method, Mode, Plan, Report, Request};
+use floodway_load::{Expected, LoadError, Mode, Plan};
+use helpers::http::{answer, assert_clean, echoed, plan, serve};
 use helpers::{Server, Stream, run};
-
-/// Answers requests until the peer ends: `answer` gets the request's number on this connection, its head and its body.
-fn serve(
-    stream: &mut dyn Stream,
-    mut answer: impl FnMut(&mut dyn Stream, u64, &str, &[u8]) -> io::Result<()>,
-) {
-    let (mut received, mut area) = (Vec::new(), vec![0; 65_536]);
-    for number in 0.. {
-        let (head_len, end) = loop {
-            if let Some((head_len, end)) = end_of_request(&received) {
-                break (head_len, end);
-            }
-            let Ok(len @ 1..) = stream.read(&mut area) else {
-                return;
-            };
-            received.extend_from_slice(&area[..len]);
-        };
-        assert_eq!(
-            received.len(),
-            end,
-            "a second request while the first is unanswered"
-        );
-        let head = String::from_utf8(received[..head_len].to_vec()).unwrap();
-        if answer(stream, number, &head, &received[head_len..end]).is_err() {
-            return;
-        }
-        received.clear();
-    }
-}
-
-/// Where the head and the body of a complete request end.
-fn end_of_request(received: &[u8]) -> Option<(usize, usize)> {
-    let head_len = received.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
-    let head = std::str::from_utf8(&received[..head_len]).unwrap();
-    let length = head.split_once("Content-Length: ");
-    let length = length.map_or(0, |(_, rest)| {
-        rest.split_once('\r').unwrap().0.parse().unwrap()
-    });
-    (received.len() >= head_len + length).then_some((head_len, head_len + length))
-}
-
-fn answer(stream: &mut dyn Stream, status: u16, body: &[u8]) -> io::Result<()> {
-    let text = format!(
-        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(&[text.as_bytes(), body].concat())
-}
 
 fn hello(_number: usize, stream: &mut dyn Stream) {
     serve(stream, |stream, _, head, body| {
@@ -69,61 +22,6 @@ fn hello(_number: usize, stream: &mut dyn Stream) {
 
 fn echo(_number: usize, stream: &mut dyn Stream) {
     serve(stream, |stream, _, _, body| answer(stream, 200, body));
-}
-
-/// GET without a body on four connections for a tenth of a second.
-fn plan(server: &Server) -> Plan {
-    Plan {
-        request: Some(Request {
-            method: Method::Get,
-            target: "/hello?x=1".to_owned(),
-            host: "here:80".to_owned(),
-            expected: Expected::OneLength,
-        }),
-        ..helpers::plan(server)
-    }
-}
-
-/// POST of so many bytes that have to come back.
-fn echoed(server: &Server, size: usize) -> Plan {
-    let mut plan = plan(server);
-    let request = plan.request.as_mut().unwrap();
-    (request.method, request.expected) = (Method::Post, Expected::Echo);
-    Plan { size, ..plan }
-}
-
-/// POST of so many bytes, of which so many have to be added up.
-fn summed(server: &Server, size: usize, additions: u64) -> Plan {
-    let mut plan = echoed(server, size);
-    plan.request.as_mut().unwrap().expected = Expected::Sum(additions);
-    plan
-}
-
-/// The sum that is asked for, as the loop that the server would have to run, as long as the body.
-fn sum(body: &[u8], additions: usize) -> Vec<u8> {
-    let addends = (0..additions).map(|index| u64::from(body[index % body.len()]));
-    let mut answer = addends.sum::<u64>().to_string().into_bytes();
-    answer.resize(body.len(), b' ');
-    answer
-}
-
-fn assert_clean(report: &Report) {
-    assert_eq!(
-        (report.connected, report.closed_by_server),
-        (4, 0),
-        "{report:#?}"
-    );
-    assert!(
-        report.failed.is_empty() && report.broken.is_empty(),
-        "{report:#?}"
-    );
-    assert_eq!(
-        (report.corrupt_bytes, report.unanswered),
-        (0, 0),
-        "{report:#?}"
-    );
-    assert_eq!(report.complaints, Vec::<String>::new());
-    assert!(report.messages > 0, "{report:#?}");
 }
 
 #[test]
@@ -254,58 +152,6 @@ fn a_wrong_byte_and_a_short_echo_are_caught() {
         "{report:#?}"
     );
     assert_eq!(report.first_corruption.unwrap().offset, 301);
-}
-
-#[test]
-fn the_sum_of_every_body_is_checked() {
-    for (size, additions) in [(1_024, 2_500), (300_000, 700_001)] {
-        let server = Server::start(|_, stream| {
-            serve(stream, |stream, _, _, body| {
-                let additions = if body.len() == 1_024 { 2_500 } else { 700_001 };
-                answer(stream, 200, &sum(body, additions))
-            });
-        });
-        let report = run(&summed(&server, size, additions));
-        assert_clean(&report);
-        assert_eq!(report.wrong_sums, 0, "{report:#?}");
-        assert!(report.bytes_checked >= report.messages * size as u64);
-    }
-}
-
-#[test]
-fn a_wrong_sum_is_counted_and_named() {
-    let server = Server::start(|_, stream| {
-        let mut first = Vec::new();
-        serve(stream, |stream, number, _, body| {
-            if number == 0 {
-                first = sum(body, 2_500);
-            }
-            match number {
-                // Known from another body, not computed from this one.
-                3 => answer(stream, 200, &first),
-                // The right sum, and more digits.
-                4 => {
-                    let right = String::from_utf8(sum(body, 2_500)).unwrap();
-                    answer(stream, 200, right.replacen(' ', "0", 1).as_bytes())
-                }
-                5 => answer(stream, 200, &sum(body, 2_500)[..99]),
-                _ => answer(stream, 200, &sum(body, 2_500)),
-            }
-        });
-    });
-    let report = run(&Plan {
-        connections: 1,
-        ..summed(&server, 100, 2_500)
-    });
-    assert_eq!(
-        (report.wrong_sums, report.wrong_lengths),
-        (2, 1),
-        "{report:#?}"
-    );
-    assert_eq!(
-        report.complaints[1],
-        "2 answers with another sum than that of 2500 additions"
-    );
 }
 
 #[test]

@@ -5,6 +5,8 @@
     reason = "a failed set-up fails the test; not every file uses all of it"
 )]
 
+pub mod http;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
