@@ -37,7 +37,7 @@ class Report:
     def problems(self) -> list[str]:
         """What makes these figures worthless: wrong answers, failed connections, unfair service."""
         problems = []
-        if self.raw.get("other_statuses") or self.raw.get("wrong_lengths") or self.raw.get("malformed"):
+        if any(self.raw.get(key) for key in ("other_statuses", "wrong_lengths", "wrong_sums", "malformed")):
             problems.append(f"wrong answers: {self.raw.get('verdict', 'no verdict')}")
         if corrupt := self.raw.get("corrupt_bytes"):
             problems.append(f"{corrupt} bytes came back wrong")
@@ -55,7 +55,7 @@ class Order:
     """One generator process: what to send, and whether it goes before others on its core."""
 
     load: Load
-    mode: str  # "echo", "idle" or "flood"
+    mode: str  # "echo", "idle", "flood" or "handshake"
     first: bool = False
 
 
@@ -88,9 +88,9 @@ def check_available() -> str | None:
 
 def _start(server: Server, order: Order) -> subprocess.Popen[str]:
     load = order.load
-    address = f"{server.host}:{server.port}"
+    scheme = "tcp" if server.peer.protocol == "echo" else server.peer.protocol
     arguments = [
-        f"tcp://{address}" if load.path is None else f"http://{address}{load.path}",
+        f"{scheme}://{server.host}:{server.port}{load.path or ''}",
         *("--connections", str(load.connections)),
         *("--mode", order.mode),
         *("--seconds", str(load.seconds)),

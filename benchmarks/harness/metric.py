@@ -39,5 +39,7 @@ METRICS: Final = {
     "rss_high": Metric("RSS at the higher count", "MiB", 1 / 1048576, 1),
     "connects_per_second": Metric("connections per second", ""),
     "cpu_per_connect": Metric("server CPU per connection", "µs", 1e6, 2),
+    "handshakes_per_second": Metric("handshakes per second", ""),
+    "cpu_per_handshake": Metric("server CPU per handshake", "µs", 1e6, 1),
     "flood_bytes_per_second": Metric("flood", "MiB/s", 1 / 1048576),
 }

@@ -18,6 +18,7 @@ from pathlib import Path
 from string import Template
 from typing import IO, Final
 
+from harness.encryption import unverified_context
 from harness.machine import inherited
 
 ROOT: Final = Path(__file__).resolve().parent.parent  # benchmarks/
@@ -43,7 +44,7 @@ class Peer:
     command: tuple[str, ...]
     build: tuple[str, ...] = ()
     directory: str = "."
-    protocol: str = "echo"  # or "http"
+    protocol: str = "echo"  # or "http" or "https"
     does: str = ""  # "work" if a request costs it additions, and a POST is answered with their sum
     max_connections: int | None = None  # takes part up to so many
     max_connections_reason: str = ""
@@ -124,7 +125,7 @@ def running(peer: Peer, cores: frozenset[int], *, additions: int = 0) -> Iterato
                 command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
             )
         try:
-            host, port = _wait_answering(process, errors, port) if port else _wait_listening(process, errors)
+            host, port = _wait_answering(peer, process, errors, port) if port else _wait_listening(process, errors)
             server = Server(peer, process.pid, host, port, [], process, errors)
             yield server
             process.send_signal(signal.SIGTERM)
@@ -219,14 +220,20 @@ def _wait_listening(process: subprocess.Popen[str], errors: IO[str]) -> tuple[st
     return host, int(port)
 
 
-def _wait_answering(process: subprocess.Popen[str], errors: IO[str], port: int) -> tuple[str, int]:
+def _client_for(peer: Peer, port: int) -> http.client.HTTPConnection:
+    if peer.protocol == "https":
+        return http.client.HTTPSConnection("127.0.0.1", port, timeout=1, context=unverified_context())
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+
+
+def _wait_answering(peer: Peer, process: subprocess.Popen[str], errors: IO[str], port: int) -> tuple[str, int]:
     """The address that an HTTP server was told, once it answers there: by then its workers run, if it has any."""
     _listening_lines(process)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise ServerError(f"ended before it answered: {last_line(errors)}")
-        client = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+        client = _client_for(peer, port)
         try:
             client.request("GET", "/", headers={"Connection": "close"})
             if (status := client.getresponse().status) != http.client.OK:

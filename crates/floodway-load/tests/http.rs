@@ -3,60 +3,13 @@
 
 mod helpers;
 
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use floodway_load::{LoadError, Method, Mode, Plan, Report, Request};
+use floodway_load::{Expected, LoadError, Mode, Plan};
+use helpers::http::{answer, assert_clean, echoed, plan, serve};
 use helpers::{Server, Stream, run};
-
-/// Answers requests until the peer ends: `answer` gets the request's number on this connection, its head and its body.
-fn serve(
-    stream: &mut dyn Stream,
-    mut answer: impl FnMut(&mut dyn Stream, u64, &str, &[u8]) -> io::Result<()>,
-) {
-    let (mut received, mut area) = (Vec::new(), vec![0; 65_536]);
-    for number in 0.. {
-        let (head_len, end) = loop {
-            if let Some((head_len, end)) = end_of_request(&received) {
-                break (head_len, end);
-            }
-            let Ok(len @ 1..) = stream.read(&mut area) else {
-                return;
-            };
-            received.extend_from_slice(&area[..len]);
-        };
-        assert_eq!(
-            received.len(),
-            end,
-            "a second request while the first is unanswered"
-        );
-        let head = String::from_utf8(received[..head_len].to_vec()).unwrap();
-        if answer(stream, number, &head, &received[head_len..end]).is_err() {
-            return;
-        }
-        received.clear();
-    }
-}
-
-/// Where the head and the body of a complete request end.
-fn end_of_request(received: &[u8]) -> Option<(usize, usize)> {
-    let head_len = received.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
-    let head = std::str::from_utf8(&received[..head_len]).unwrap();
-    let length = head.split_once("Content-Length: ");
-    let length = length.map_or(0, |(_, rest)| {
-        rest.split_once('\r').unwrap().0.parse().unwrap()
-    });
-    (received.len() >= head_len + length).then_some((head_len, head_len + length))
-}
-
-fn answer(stream: &mut dyn Stream, status: u16, body: &[u8]) -> io::Result<()> {
-    let text = format!(
-        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(&[text.as_bytes(), body].concat())
-}
 
 fn hello(_number: usize, stream: &mut dyn Stream) {
     serve(stream, |stream, _, head, body| {
@@ -69,46 +22,6 @@ fn hello(_number: usize, stream: &mut dyn Stream) {
 
 fn echo(_number: usize, stream: &mut dyn Stream) {
     serve(stream, |stream, _, _, body| answer(stream, 200, body));
-}
-
-/// GET without a body on four connections for a tenth of a second.
-fn plan(server: &Server) -> Plan {
-    Plan {
-        request: Some(Request {
-            method: Method::Get,
-            target: "/hello?x=1".to_owned(),
-            host: "here:80".to_owned(),
-            expects_echo: false,
-        }),
-        ..helpers::plan(server)
-    }
-}
-
-/// POST of so many bytes that have to come back.
-fn echoed(server: &Server, size: usize) -> Plan {
-    let mut plan = plan(server);
-    let request = plan.request.as_mut().unwrap();
-    (request.method, request.expects_echo) = (Method::Post, true);
-    Plan { size, ..plan }
-}
-
-fn assert_clean(report: &Report) {
-    assert_eq!(
-        (report.connected, report.closed_by_server),
-        (4, 0),
-        "{report:#?}"
-    );
-    assert!(
-        report.failed.is_empty() && report.broken.is_empty(),
-        "{report:#?}"
-    );
-    assert_eq!(
-        (report.corrupt_bytes, report.unanswered),
-        (0, 0),
-        "{report:#?}"
-    );
-    assert_eq!(report.complaints, Vec::<String>::new());
-    assert!(report.messages > 0, "{report:#?}");
 }
 
 #[test]
@@ -242,6 +155,47 @@ fn a_wrong_byte_and_a_short_echo_are_caught() {
 }
 
 #[test]
+fn a_server_that_serves_half_of_its_connections_is_unfair() {
+    let server = Server::start(|number, stream| {
+        serve(stream, |stream, count, _, _| {
+            // All get their first answer: only the load tells the connections apart.
+            if count == 0 || number % 2 == 0 {
+                answer(stream, 200, b"hello")
+            } else {
+                Ok(())
+            }
+        });
+    });
+    let report = run(&plan(&server));
+    assert_eq!(report.fairness.fair, Some(false), "{report:#?}");
+    assert_eq!(report.unanswered, 2);
+}
+
+#[test]
+fn with_fewer_than_three_answers_per_connection_fairness_is_not_judged() {
+    let server = Server::start(|number, stream| {
+        serve(stream, |stream, count, _, _| {
+            // Most of them are only kept: all have had an answer, and one is busy.
+            if count < 2 || number == 0 && count < 9 {
+                answer(stream, 200, b"hello")
+            } else {
+                Ok(())
+            }
+        });
+    });
+    let report = run(&Plan {
+        warmup_seconds: 0.0,
+        ..plan(&server)
+    });
+    assert_eq!(report.fairness.fair, None, "{report:#?}");
+    let reason = &report.fairness.reason;
+    assert!(
+        reason.ends_with("answers per connection are fewer than three"),
+        "{reason}"
+    );
+}
+
+#[test]
 fn what_is_no_answer_ends_its_connection() {
     let server = Server::start(|number, stream| {
         serve(stream, |stream, count, _, _| match (count, number) {
@@ -296,7 +250,7 @@ fn a_request_may_be_answered_before_its_end() {
         }
     });
     let mut plan = echoed(&server, 8_000_000);
-    plan.request.as_mut().unwrap().expects_echo = false;
+    plan.request.as_mut().unwrap().expected = Expected::OneLength;
     let report = run(&Plan {
         connections: 1,
         seconds: 0.4,
