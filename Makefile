@@ -22,7 +22,7 @@ PYTHON_FILES := $(shell ls -d src tests tools examples benchmarks 2>/dev/null)
 
 CONNECTIONS ?= 1000000
 
-.PHONY: help demo million test test-slow quick one lint format types bench soak wheel miri loom fuzz deny test-rust test-python test-together test-alone test-benchmarks \
+.PHONY: help demo million test test-slow quick one lint format types bench figures soak wheel miri loom fuzz deny test-rust test-python test-together test-alone test-benchmarks \
 	test-freethreaded repeat lock build clean FORCE
 
 help: ## list the targets
@@ -122,6 +122,9 @@ bench: $(RELEASE)/.built ## measure, beside the peers; results are kept as files
 	@if tools/freethreaded.sh --path >/dev/null 2>&1; then \
 		$(MAKE) $(FREE_RELEASE)/.built && export FLOODWAY_FT_PYTHON=$(CURDIR)/$(FREE_RELEASE)/bin/python; \
 	fi; $(RELEASE)/bin/python benchmarks/run.py $(ARGS)
+
+figures: $(RELEASE)/.built ## measure and redraw the figures, within an hour; a run that was ended goes on; FULL=1 for all points
+	@$(RELEASE)/bin/python benchmarks/redraw.py $(if $(filter-out 0,$(FULL)),--full) $(ARGS)
 
 million: $(RELEASE)/.built ## a million idle connections on this machine: CONNECTIONS=, if it is too small
 	@$(RELEASE)/bin/python benchmarks/million.py --connections $(CONNECTIONS) $(ARGS)

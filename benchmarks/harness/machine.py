@@ -143,7 +143,7 @@ def check_memory(connections: int, each: float = 0.0) -> str | None:
     if needed <= available:
         return None
     return (
-        f"{connections} connections take {needed / 2**30:.1f} GiB with a reserve ({each:.0f} bytes of a server for each), "
+        f"{connections} connections take {needed / 2**30:.1f} GiB with a reserve ({each:.0f} bytes of a server each), "
         f"and {available / 2**30:.1f} GiB are available; end what uses it: `ps aux --sort=-rss | head`"
     )
 
