@@ -117,7 +117,7 @@ class Runner:
                 continue
             if impossible:
                 skipped[name] = "; ".join(impossible)
-            elif reason := self._prepared.lacks(name):
+            elif reason := self._peers[name].refusal(scenario.load.connections) or self._prepared.lacks(name):
                 skipped[name] = reason
             else:
                 taking_part.append(self._peers[name])

@@ -62,8 +62,8 @@ def cells_of(
 
 def why_not(scene: Scene, point: Point, peer: Peer, profile: str, bytes_each: float) -> str | None:
     """Why a peer is not measured at a point, whatever it can; None if it is."""
-    if peer.max_connections is not None and point.connections > peer.max_connections:
-        return peer.max_connections_reason
+    if reason := peer.refusal(point.connections):
+        return reason
     if peer.name not in scene.only.get(profile, scene.peers):
         return f"left out of the {profile} profile for the time it takes"
     seconds = seconds_of(scene, point, peer.name)

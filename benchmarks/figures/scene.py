@@ -86,7 +86,7 @@ def read_scenes(profile: str, folder: Path = SCENES) -> list[Scene]:
 
 
 def scene_from(name: str, table: Mapping[str, Any], profile: str) -> Scene:  # Any: parsed TOML
-    """A scene from its table. The quick profile has one round of the first point, with its values replaced by `[quick]`."""
+    """A scene from its table. The quick profile has one round of the first point, its values replaced by `[quick]`."""
     values = dict(table)
     quick = values.pop("quick", {})
     points = [Point(**point) for point in values.pop("points")]

@@ -45,8 +45,8 @@ class Peer:
     build: tuple[str, ...] = ()
     directory: str = "."
     protocol: str = "echo"  # or "http"
-    does: str = ""  # "work": it answers a POST with the sum that `figures` asks for
-    max_connections: int | None = None  # beyond, it does not take part, for this reason:
+    does: str = ""  # "work" if a request costs it additions, and a POST is answered with their sum
+    max_connections: int | None = None  # takes part up to so many
     max_connections_reason: str = ""
     versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -59,6 +59,12 @@ class Peer:
     def is_told_its_port(self) -> bool:
         """Whether it listens where it is told to, instead of telling."""
         return any("$port" in part for part in self.command)
+
+    def refusal(self, connections: int) -> str | None:
+        """Why it does not take part with so many connections, or None if it does."""
+        if self.max_connections is None or connections <= self.max_connections:
+            return None
+        return f"takes part up to {self.max_connections:,} connections: {self.max_connections_reason}"
 
 
 @dataclass(slots=True)

@@ -1,8 +1,13 @@
 """The data files make sense together, in both profiles."""
 
+import dataclasses
+
 import pytest
+from figures.scene import read_scenes
 from harness.scenario import Scenario, read_scenarios, scenario_from
 from harness.servers import ROOT, UnavailableError, read_peers, substitute
+
+IN_FIGURES = {peer for scene in read_scenes("full") for peer in scene.peers}
 
 
 @pytest.fixture(params=[False, True], ids=["standard", "quick"])
@@ -16,7 +21,7 @@ def test_every_peer_of_a_scenario_exists(scenarios: list[Scenario]) -> None:
 
 
 def test_every_peer_takes_part_somewhere(scenarios: list[Scenario]) -> None:
-    assert set(read_peers()) == {peer for scenario in scenarios for peer in scenario.peers}
+    assert set(read_peers()) - IN_FIGURES <= {peer for scenario in scenarios for peer in scenario.peers}
 
 
 def test_every_peer_speaks_what_the_scenario_asks_for(scenarios: list[Scenario]) -> None:
@@ -41,3 +46,10 @@ def test_a_command_without_its_interpreter_says_what_to_set(monkeypatch: pytest.
     monkeypatch.delenv("FLOODWAY_FT_PYTHON", raising=False)
     with pytest.raises(UnavailableError, match="FLOODWAY_FT_PYTHON"):
         substitute(("$ft_python", "peers/floodway_two_subs.py"))
+
+
+def test_a_peer_takes_part_up_to_its_bound_and_says_why_not_beyond() -> None:
+    peer = dataclasses.replace(read_peers()["c"], max_connections=5000, max_connections_reason="it would burst")
+    assert peer.refusal(5000) is None
+    assert peer.refusal(5001) == "takes part up to 5,000 connections: it would burst"
+    assert read_peers()["c"].refusal(1_000_000) is None
