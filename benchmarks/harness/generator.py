@@ -38,7 +38,7 @@ class Report:
     def problems(self) -> list[str]:
         """What makes these figures worthless: wrong answers, failed connections, unfair service."""
         problems = []
-        if any(self.raw.get(what) for what in ("other_statuses", "wrong_lengths", "wrong_sums", "malformed")):
+        if any(self.raw.get(key) for key in ("other_statuses", "wrong_lengths", "wrong_sums", "malformed")):
             problems.append(f"wrong answers: {self.raw.get('verdict', 'no verdict')}")
         if corrupt := self.raw.get("corrupt_bytes"):
             problems.append(f"{corrupt} bytes came back wrong")
@@ -56,7 +56,7 @@ class Order:
     """One generator process: what to send, and whether it goes before others on its core."""
 
     load: Load
-    mode: str  # "echo", "idle" or "flood"
+    mode: str  # "echo", "idle", "flood" or "handshake"
     first: bool = False
     active: int | None = None  # how many take part in the load; None: all
     additions: int = 0  # over HTTP: POST bodies, and check the sum in each answer
@@ -93,9 +93,9 @@ def check_available() -> str | None:
 def start(server: Server, order: Order, *, on_cue: bool = False) -> subprocess.Popen[str]:
     """A generator process; with `on_cue` it waits for a line on its standard input before each phase."""
     load = order.load
-    address = f"{server.host}:{server.port}"
+    scheme = "tcp" if server.peer.protocol == "echo" else server.peer.protocol
     arguments = [
-        f"tcp://{address}" if load.path is None else f"http://{address}{load.path}",
+        f"{scheme}://{server.host}:{server.port}{load.path or ''}",
         *("--connections", str(load.connections)),
         *("--mode", order.mode),
         *("--seconds", str(load.seconds)),

@@ -7,12 +7,14 @@ import contextlib
 import re
 import select
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Final, Self
 
+from harness.encryption import unverified_context
 from harness.machine import SOURCE_ADDRESSES
 from harness.process import open_descriptors, resident_bytes
 from harness.servers import Server
@@ -24,6 +26,7 @@ SETTLE_SECONDS: Final = 0.2
 SETTLE_TRIES: Final = 15
 IP_BIND_ADDRESS_NO_PORT: Final = 24  # linux/in.h: let connect(2) choose the port, by all four parts of the address
 
+_NOT_NOW: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _PATTERN: Final = bytes(range(251)) * 262  # no power of two, so that a block which slipped is seen
 
 
@@ -36,6 +39,7 @@ class Holder:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._tls = unverified_context() if server.peer.protocol == "https" else None
         time.sleep(SETTLE_SECONDS)  # the server may still be closing the connection that asked whether it is there
         self._before = open_descriptors(server.pid)
         self._connections: list[socket.socket] = []
@@ -94,6 +98,8 @@ class Holder:
         connection.bind((f"127.0.{number % SOURCE_ADDRESSES}.1", 0))
         connection.settimeout(PATIENCE_SECONDS)
         connection.connect((self._server.host, self._server.port))
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(connection)
         connection.setblocking(False)
         return connection
 
@@ -128,6 +134,14 @@ def _is_answer(received: bytearray) -> bool:
     return len(body) >= int(length[1])
 
 
+def _receive(connection: socket.socket) -> bytes:
+    """What has come. Of what is decrypted nothing may be left: the poller sees only what is not."""
+    data = connection.recv(READ_BYTES)
+    while isinstance(connection, ssl.SSLSocket) and connection.pending():
+        data += connection.recv(READ_BYTES)
+    return data
+
+
 def _exchange(connections: list[socket.socket], request: bytes, is_whole: Callable[[bytearray], bool]) -> None:
     """Send the request on all connections and read the answer from all, in whatever order the server likes."""
     unsent = {connection.fileno(): memoryview(request) for connection in connections}
@@ -141,13 +155,13 @@ def _exchange(connections: list[socket.socket], request: bytes, is_whole: Callab
         if time.monotonic() > deadline:
             raise HolderError(f"{len(by_fd)} of {len(connections)} exchanges of {len(request)} bytes did not end")
         for fd, _ in poller.poll(1000):
-            with contextlib.suppress(BlockingIOError):
-                data = by_fd[fd].recv(READ_BYTES)
+            with contextlib.suppress(*_NOT_NOW):
+                data = _receive(by_fd[fd])
                 if not data:
                     raise HolderError(f"the server closed after {len(received[fd])} bytes of its answer")
                 received[fd] += data
             if rest := unsent[fd]:
-                with contextlib.suppress(BlockingIOError):
+                with contextlib.suppress(*_NOT_NOW):
                     unsent[fd] = rest[by_fd[fd].send(rest) :]
                 if not unsent[fd]:
                     poller.modify(fd, select.POLLIN)

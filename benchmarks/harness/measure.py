@@ -98,6 +98,21 @@ def _accept(scenario: Scenario, server: Server, cores: Cores, result: Repetition
         result.metrics["cpu_per_connect"] = used / connected
 
 
+def _handshakes(scenario: Scenario, server: Server, cores: Cores, result: Repetition) -> None:
+    """Connecting, shaking hands by TLS and closing, again and again: the generator calls one of these a message."""
+    (report,) = _load(server, [Order(scenario.load, "handshake")], cores, result)
+    _keep(report, ("p50", "p99", "generator_cpu_per_message"), result)
+    if unended := report.number("unanswered"):
+        result.problems.append(f"{unended:.0f} connections were not ended by the server when their client had")
+    rate = report.number("messages_per_second") or 0.0
+    if (seconds := report.number("cpu_per_message")) is not None:
+        result.metrics |= {"handshakes_per_second": rate, "cpu_per_handshake": seconds, "server_core": seconds * rate}
+    if (seconds := report.number("generator_cpu_per_message")) is not None:
+        result.metrics["generator_core"] = seconds * rate
+    if result.metrics.get("generator_core", 0.0) > GENERATOR_BOUND:
+        result.remarks.append("the generator's core was full: handshakes per second are its limit, not the server's")
+
+
 def _neighbour(scenario: Scenario, server: Server, cores: Cores, result: Repetition) -> None:
     """The flood lasts as long as the pings, and a little longer at both ends, so that every ping has it beside it."""
     assert scenario.flood is not None
@@ -129,4 +144,5 @@ _KINDS: Final[dict[str, Callable[[Scenario, Server, Cores, Repetition], None]]] 
     "memory": _memory,
     "accept": _accept,
     "neighbour": _neighbour,
+    "handshake": _handshakes,
 }

@@ -45,5 +45,7 @@ METRICS: Final = {
     "cpu_per_connect": Metric("server CPU per connection", "µs", 1e6, 2),
     "longest": Metric("longest pause", "ms", 1e3, 3),
     "full": Metric("full collection", "ms", 1e3, 3),
+    "handshakes_per_second": Metric("handshakes per second", ""),
+    "cpu_per_handshake": Metric("server CPU per handshake", "µs", 1e6, 1),
     "flood_bytes_per_second": Metric("flood", "MiB/s", 1 / 1048576),
 }

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from harness.metric import METRICS
 
-KINDS: Final = ("echo", "memory", "accept", "neighbour")
+KINDS: Final = ("echo", "memory", "accept", "neighbour", "handshake")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class Load:
 
     connections: int
     size: int = 0  # bytes of one message, or of one exchange with `memory`
-    path: str | None = None  # over HTTP: a message, or exchange, is a GET of this
+    path: str | None = None  # over HTTP, encrypted or not as the peers are: a message, or exchange, is a GET of this
     seconds: float = 0.0
     rate: float | None = None  # messages per second over all connections; None: each sends when it was answered
     connections_low: int = 0  # `memory`: the first of the two counts

@@ -18,6 +18,7 @@ from pathlib import Path
 from string import Template
 from typing import IO, Final
 
+from harness.encryption import unverified_context
 from harness.machine import inherited
 
 ROOT: Final = Path(__file__).resolve().parent.parent  # benchmarks/
@@ -44,7 +45,7 @@ class Peer:
     command: tuple[str, ...]
     build: tuple[str, ...] = ()
     directory: str = "."
-    protocol: str = "echo"  # or "http"
+    protocol: str = "echo"  # or "http" or "https"
     does: str = ""  # "work" if a request costs it additions, and a POST is answered with their sum
     max_connections: int | None = None  # takes part up to so many
     max_connections_reason: str = ""
@@ -249,13 +250,19 @@ def _wait_listening(server: Server, listening: "queue.SimpleQueue[str | None]") 
     server.port = int(port)
 
 
+def _client_for(server: Server) -> http.client.HTTPConnection:
+    if server.peer.protocol == "https":
+        return http.client.HTTPSConnection(server.host, server.port, timeout=1, context=unverified_context())
+    return http.client.HTTPConnection(server.host, server.port, timeout=1)
+
+
 def _wait_answering(server: Server, additions: int) -> None:
     """Return once an HTTP server answers at the port that it was told: by then its workers run, if it has any."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
             raise ServerError(f"ended before it answered: {last_line(server.errors)}")
-        client = http.client.HTTPConnection(server.host, server.port, timeout=1)
+        client = _client_for(server)
         try:
             if server.peer.does == "work":
                 client.request("POST", "/", WORK_BODY, headers={"Connection": "close"})

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from harness import generator
+from harness.encryption import unverified_context
 from harness.generator import Order
 from harness.holder import Holder, HolderError
 from harness.machine import divide_cores
@@ -17,9 +18,9 @@ from harness.servers import Server, ServerError, UnavailableError, prepare, read
 
 ALL_CORES = divide_cores(share=True).server
 PEERS = read_peers()
-HTTP = [
-    name for name, peer in PEERS.items() if peer.protocol == "http" and not peer.does
-]  # test_work_peers.py has those
+# Those with work are tested in test_work_peers.py.
+HTTP = [name for name, peer in PEERS.items() if peer.protocol in ("http", "https") and not peer.does]
+HTTPS = [name for name, peer in PEERS.items() if peer.protocol == "https"]
 BODIES = (b"Hello, world!", b'{"message":"Hello, world!"}')
 
 
@@ -41,8 +42,15 @@ def c_server() -> Iterator[Server]:
         yield server
 
 
+def client_for(server: Server) -> http.client.HTTPConnection:
+    if server.peer.protocol == "https":
+        context = unverified_context()
+        return http.client.HTTPSConnection(server.host, server.port, timeout=20, context=context)
+    return http.client.HTTPConnection(server.host, server.port, timeout=20)
+
+
 def test_answers_on_a_connection_that_is_kept_and_is_measured_where_it_serves(server: Server) -> None:
-    client = http.client.HTTPConnection(server.host, server.port, timeout=20)
+    client = client_for(server)
     client.connect()
     kept = client.sock
     before = cpu_seconds(server.pid)
@@ -69,6 +77,15 @@ def test_the_generator_asks_it(server: Server) -> None:
     assert report.raw["messages"] > 0
     assert [problem for problem in report.problems if not problem.startswith("unfair")] == []
     assert (report.number("cpu_per_message") or 0) > 1e-6
+
+
+@pytest.mark.parametrize("server", HTTPS, indirect=True)
+def test_handshakes_are_repeated_and_ended_by_the_server(server: Server) -> None:
+    load = Load(connections=10, path="/", seconds=0.5)
+    (report,), _ = generator.run(server, [Order(load, "handshake")], ALL_CORES)
+    assert report.raw["messages"] > 10
+    assert (report.problems, report.raw["unanswered"]) == ([], 0)
+    assert (report.number("cpu_per_message") or 0) > 10e-6
 
 
 def test_the_holder_takes_nothing_but_an_answer() -> None:

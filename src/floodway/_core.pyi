@@ -511,7 +511,7 @@ def load(
     address: Address,
     *,
     connections: int,
-    mode: Literal["echo", "idle", "flood"],
+    mode: Literal["echo", "idle", "flood", "handshake"],
     rate: float | None,
     size: int,
     seconds: float,
@@ -524,5 +524,7 @@ def load(
     host: str = "",
     method: Literal["GET", "POST"] = "GET",
     expect_echo: bool = False,
+    additions: int | None = None,
+    server_name: str | None = None,
 ) -> LoadReport: ...  # home: floodway.cli.load; progress(phase, connections open, messages per second)
 def probe() -> dict[str, Any]: ...  # home: floodway.base.platform; the keys are the fields of its Facts

@@ -17,7 +17,7 @@ CRATES = {
     "floodway-sys": {"floodway-base"},
     "floodway-app": {"floodway-base"},
     "floodway-conn": {"floodway-base", "floodway-sys"},
-    "floodway-load": {"floodway-base", "floodway-sys"},
+    "floodway-load": {"floodway-base", "floodway-sys", "floodway-tls"},
     "floodway-testkit": {"floodway-base"},
     "floodway-tls": {"floodway-base"},
     "floodway-py": {

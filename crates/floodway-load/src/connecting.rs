@@ -17,7 +17,7 @@ use floodway_sys::{Errno, SocketAddress};
 
 use crate::connection::{Link, Place};
 use crate::error::LoadError;
-use crate::generator::Generator;
+use crate::generator::{Generator, Pace};
 
 /// Without progress for this long, unanswered connections do not keep others from being tried.
 const STALL_NANOS: u64 = 1_000_000_000;
@@ -38,6 +38,7 @@ pub(crate) struct Wave {
     places_taken: usize,
     /// Connections that were started and are neither answered nor over, with a place or without.
     pending: usize,
+    /// Connections whose handshake the kernel has not finished.
     handshaking: usize,
     /// The last time a connection left the wave or was opened.
     pub(crate) last_progress: u64,
@@ -96,7 +97,11 @@ impl Generator<'_> {
 
     /// The kernel has finished a handshake, for better or worse.
     pub(crate) fn finish_connecting(&mut self, number: usize) {
-        let Link::Connecting(fd) = &self.connections[number].link else {
+        let connection = &self.connections[number];
+        if connection.secure.is_some() {
+            return self.shake_hands(number);
+        }
+        let Link::Connecting(fd) = &connection.link else {
             return;
         };
         let outcome = match socket::take_error(fd.as_fd()) {
@@ -105,7 +110,7 @@ impl Generator<'_> {
         };
         self.wave.handshaking -= 1;
         match outcome {
-            Ok(()) => self.opened(number),
+            Ok(()) => self.connected(number),
             Err(errno) => self.fail(number, errno),
         }
     }
@@ -146,7 +151,7 @@ impl Generator<'_> {
         None
     }
 
-    fn start_connection(&mut self, number: usize) {
+    pub(crate) fn start_connection(&mut self, number: usize) {
         let now = self.now();
         let connection = &mut self.connections[number];
         connection.place = Place::Held;
@@ -177,7 +182,7 @@ impl Generator<'_> {
             Ok((fd, is_open)) => {
                 self.connections[number].link = Link::Connecting(fd);
                 if is_open {
-                    self.opened(number);
+                    self.connected(number);
                 } else {
                     self.wave.handshaking += 1;
                 }
@@ -187,7 +192,7 @@ impl Generator<'_> {
     }
 
     /// Lets an open connection, watched for input, send its first message.
-    fn opened(&mut self, number: usize) {
+    pub(crate) fn opened(&mut self, number: usize) {
         let connection = &mut self.connections[number];
         let Link::Connecting(fd) = std::mem::replace(&mut connection.link, Link::Unopened) else {
             return;
@@ -195,11 +200,15 @@ impl Generator<'_> {
         // Segments are messages here. A Unix socket has no such option, and needs none.
         let _ = socket::set_nodelay(fd.as_fd(), true);
         connection.link = Link::Open(fd);
-        connection.slot = self.wave.opened.len() as u32;
-        let began = connection.sent_at;
-        self.wave.opened.push(number as u32);
         self.open += 1;
+        let began = connection.sent_at;
         let now = self.now();
+        if self.pace == Pace::Handshakes {
+            self.leave_wave(number, now);
+            return self.count_handshake(number, now);
+        }
+        self.connections[number].slot = self.wave.opened.len() as u32;
+        self.wave.opened.push(number as u32);
         self.wave.last_progress = now;
         if self.plan.has_first_message() {
             // The first latency includes connecting.
@@ -210,20 +219,25 @@ impl Generator<'_> {
         }
     }
 
-    fn fail(&mut self, number: usize, errno: Errno) {
+    pub(crate) fn fail(&mut self, number: usize, errno: Errno) {
         let connection = &mut self.connections[number];
         if let Link::Connecting(fd) = std::mem::replace(&mut connection.link, Link::Unopened) {
             // Before the close; see `floodway_sys::epoll`. The entry exists, so there is nothing to report.
             let _ = self.epoll.delete(fd.as_fd());
         }
+        self.drop_encryption(number);
         *self.failed.entry(errno).or_default() += 1;
+        if self.pace == Pace::Handshakes {
+            self.reopening -= 1;
+        }
         let now = self.now();
         self.leave_wave(number, now);
     }
 
     fn release_unanswered(&mut self) {
         for connection in &mut self.connections {
-            if connection.place == Place::Held && connection.open_fd().is_some() {
+            let is_connected = connection.open_fd().is_some() || connection.secure.is_some();
+            if connection.place == Place::Held && is_connected {
                 connection.place = Place::Lost;
                 self.wave.places_taken -= 1;
             }
@@ -232,8 +246,9 @@ impl Generator<'_> {
 
     fn abandon_handshakes(&mut self) {
         for number in 0..self.wave.next {
-            if matches!(self.connections[number].link, Link::Connecting(_)) {
-                self.wave.handshaking -= 1;
+            let connection = &self.connections[number];
+            if matches!(connection.link, Link::Connecting(_)) {
+                self.wave.handshaking -= usize::from(connection.secure.is_none());
                 self.fail(number, Errno::TIMEDOUT);
             }
         }

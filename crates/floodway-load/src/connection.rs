@@ -5,15 +5,17 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use floodway_sys::{Errno, socket};
 
+use crate::area::{Area, Arrived};
 use crate::message::Message;
 use crate::pattern::{Pattern, SLICE_BYTES_MAX, compare};
+use crate::secure::Secure;
 
 /// Where a connection is.
 #[derive(Debug)]
 pub(crate) enum Link {
     /// Not tried yet, or never opened.
     Unopened,
-    /// The kernel is shaking hands.
+    /// The kernel is shaking hands, and then TLS is.
     Connecting(OwnedFd),
     /// Open in both directions.
     Open(OwnedFd),
@@ -25,6 +27,8 @@ pub(crate) enum Link {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) link: Link,
+    /// Its encryption, from when the kernel has shaken hands.
+    pub(crate) secure: Option<Box<Secure>>,
     /// Bytes sent so far, and the offset of the next one.
     pub(crate) sent: u64,
     /// Bytes that came back so far, and the offset of the next one. Of requests: the bytes of those that are answered.
@@ -76,6 +80,7 @@ impl Connection {
     pub(crate) fn new(number: usize) -> Self {
         Self {
             link: Link::Unopened,
+            secure: None,
             sent: 0,
             received: 0,
             due: 0,
@@ -98,6 +103,10 @@ impl Connection {
 
     /// Sends what is due until the socket is full; sets `is_blocked` if something is left.
     pub(crate) fn send_due(&mut self, message: &Message, pattern: &Pattern) -> Result<(), Errno> {
+        if !self.flush()? {
+            self.is_blocked = true;
+            return Ok(());
+        }
         // A request waits for the answer to the one before it.
         let end = if message.is_request() {
             self.due.min(self.received + message.bytes())
@@ -115,17 +124,35 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends once, at most `len` bytes; returns whether the socket took all that it was given.
+    /// Sends what is encrypted and was not taken; returns whether nothing is left.
+    pub(crate) fn flush(&mut self) -> Result<bool, Errno> {
+        match (&self.link, &mut self.secure) {
+            (Link::Open(fd) | Link::Connecting(fd), Some(secure)) => secure.flush(fd.as_fd()),
+            _ => Ok(true),
+        }
+    }
+
+    /// Sends once, at most `len` bytes; returns whether the socket took all that it was given. What is encrypted counts as
+    /// sent.
     pub(crate) fn send_once(
         &mut self,
         message: &Message,
         pattern: &Pattern,
         len: usize,
     ) -> Result<bool, Errno> {
-        let Some(fd) = self.open_fd() else {
+        if !self.flush()? {
+            return Ok(false);
+        }
+        let Link::Open(fd) = &self.link else {
             return Ok(false);
         };
         let (head, body) = message.slices(pattern, self.start, self.sent, len);
+        if let Some(secure) = &mut self.secure {
+            secure.encrypt(head, body)?;
+            self.sent += (head.len() + body.len()) as u64;
+            return secure.flush(fd.as_fd());
+        }
+        let fd = fd.as_fd();
         let outcome = match (head, body) {
             (one, []) | ([], one) => socket::send(fd, one),
             // One segment, if it fits.
@@ -142,21 +169,27 @@ impl Connection {
         }
     }
 
+    /// Receives once into `area`, and decrypts.
+    pub(crate) fn receive_bytes<'a>(&mut self, area: &'a mut Area) -> Result<Arrived<'a>, Errno> {
+        match &self.link {
+            Link::Open(fd) | Link::Connecting(fd) => {
+                area.receive(fd.as_fd(), self.secure.as_deref_mut())
+            }
+            Link::Unopened | Link::Ended => Ok(Arrived::Nothing),
+        }
+    }
+
     /// Receives once into `area` and checks what came against what was sent.
     pub(crate) fn receive(
         &mut self,
         pattern: &Pattern,
-        area: &mut [u8],
+        area: &mut Area,
     ) -> Result<Received, Errno> {
-        let Some(fd) = self.open_fd() else {
-            return Ok(Received::Nothing);
-        };
-        match socket::recv_bytes(fd, area) {
-            Ok(0) => Ok(Received::End),
-            Ok(len) => Ok(self.check(pattern, &area[..len])),
-            Err(Errno::AGAIN) => Ok(Received::Nothing),
-            Err(errno) => Err(errno),
-        }
+        Ok(match self.receive_bytes(area)? {
+            Arrived::Bytes(bytes) => self.check(pattern, bytes),
+            Arrived::Nothing => Received::Nothing,
+            Arrived::End => Received::End,
+        })
     }
 
     fn check(&mut self, pattern: &Pattern, bytes: &[u8]) -> Received {

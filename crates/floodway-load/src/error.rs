@@ -23,6 +23,8 @@ pub enum LoadError {
     },
     /// The plan's HTTP request is none, or cannot be answered as it expects.
     Request(&'static str),
+    /// The plan's TLS cannot be spoken, or there is none where the mode needs it.
+    Tls(String),
     /// More connections than this process may have descriptors.
     TooManyConnections {
         /// What the plan asks for.
@@ -54,6 +56,7 @@ impl fmt::Display for LoadError {
                 write!(formatter, "{field} is {value} — {rule}")
             }
             Self::Request(rule) => write!(formatter, "this request cannot be sent — {rule}"),
+            Self::Tls(why) => write!(formatter, "no TLS session can begin — {why}"),
             Self::TooManyConnections { asked, possible } => write!(
                 formatter,
                 "{asked} connections need more descriptors than this process may have — {possible} connections are \

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use floodway_sys::epoll::{Epoll, EventBuffer, Flags};
-use floodway_sys::{Errno, Timer, socket};
+use floodway_sys::{Errno, Timer};
 
 use crate::answers::Answers;
+use crate::area::Area;
 use crate::connecting::Wave;
 use crate::connection::{Connection, Link};
 use crate::error::{LoadError, failed_to};
@@ -20,6 +21,7 @@ use crate::pattern::{Pattern, SLICE_BYTES_MAX};
 use crate::plan::Plan;
 use crate::report::Corruption;
 use crate::schedule::Schedule;
+use crate::secure::Encryption;
 
 /// Events per wait. A larger batch saves waits; a smaller one adds less of its own processing to the latencies in it.
 const EVENTS_PER_WAIT: usize = 128;
@@ -41,6 +43,8 @@ pub(crate) enum Pace {
     Scheduled,
     /// It sends all the time anyway.
     Flood,
+    /// It is never answered, but ended by the server, and opened anew.
+    Handshakes,
 }
 
 /// What is counted.
@@ -56,10 +60,13 @@ pub(crate) struct Generator<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) connections: Vec<Connection>,
     pub(crate) open: usize,
+    /// Handshake mode: connections that are being opened anew.
+    pub(crate) reopening: usize,
     pub(crate) wave: Wave,
     pub(crate) pace: Pace,
     pub(crate) schedule: Option<Schedule>,
     pub(crate) message: Message,
+    pub(crate) encryption: Option<Encryption>,
     /// Of an HTTP server.
     pub(crate) answers: Answers,
 
@@ -70,6 +77,9 @@ pub(crate) struct Generator<'a> {
     pub(crate) failed: HashMap<Errno, usize>,
     pub(crate) broken: HashMap<Errno, usize>,
     pub(crate) closed_by_server: usize,
+    /// Connections whose encryption failed, which are among those that failed or broke, and why the first did.
+    pub(crate) tls_failures: usize,
+    pub(crate) first_tls_failure: Option<String>,
     pub(crate) connect_latencies: Recorder,
     /// Of the measured time: while it lasts, answers count for their connection.
     pub(crate) is_counting: bool,
@@ -85,7 +95,7 @@ pub(crate) struct Generator<'a> {
     events: EventBuffer,
     timer: Timer,
     timer_set_for: Option<u64>,
-    pub(crate) area: Box<[u8]>,
+    pub(crate) area: Area,
 }
 
 impl<'a> Generator<'a> {
@@ -99,10 +109,12 @@ impl<'a> Generator<'a> {
             plan,
             connections: (0..plan.connections).map(Connection::new).collect(),
             open: 0,
+            reopening: 0,
             wave: Wave::new(),
             pace: Pace::Rest,
             schedule: None,
             message: Message::of(plan),
+            encryption: Encryption::new(plan)?,
             answers: Answers::new(plan),
             total: Tally::default(),
             corrupt_bytes: 0,
@@ -110,6 +122,8 @@ impl<'a> Generator<'a> {
             failed: HashMap::new(),
             broken: HashMap::new(),
             closed_by_server: 0,
+            tls_failures: 0,
+            first_tls_failure: None,
             connect_latencies: Recorder::new(),
             is_counting: false,
             is_recording: false,
@@ -122,7 +136,7 @@ impl<'a> Generator<'a> {
             events: EventBuffer::with_capacity(EVENTS_PER_WAIT),
             timer,
             timer_set_for: None,
-            area: vec![0; SLICE_BYTES_MAX].into_boxed_slice(),
+            area: Area::new(),
         })
     }
 
@@ -245,7 +259,9 @@ impl<'a> Generator<'a> {
                 if flags.intersects(Flags::IN | Flags::ERR | Flags::HUP) {
                     self.receive(number);
                 }
-                if flags.contains(Flags::OUT) {
+                // Meanwhile it may have ended, and been opened anew.
+                let is_open = self.connections[number].open_fd().is_some();
+                if flags.contains(Flags::OUT) && is_open {
                     self.continue_sending(number);
                 }
             }
@@ -257,7 +273,9 @@ impl<'a> Generator<'a> {
     fn continue_sending(&mut self, number: usize) {
         match self.pace {
             Pace::Flood => self.flood(number),
-            Pace::Rest | Pace::ClosedLoop | Pace::Scheduled => self.send(number),
+            Pace::Rest | Pace::ClosedLoop | Pace::Scheduled | Pace::Handshakes => {
+                self.send(number);
+            }
         }
     }
 
@@ -271,32 +289,9 @@ impl<'a> Generator<'a> {
         }
     }
 
-    /// The server ended the connection, or it broke.
-    pub(crate) fn end(&mut self, number: usize, error: Option<Errno>) {
-        if self.forget(number) {
-            match error {
-                Some(errno) => *self.broken.entry(errno).or_default() += 1,
-                None => self.closed_by_server += 1,
-            }
-        }
-    }
-
-    /// Closes a connection, unless that has happened; returns whether it was open.
-    pub(crate) fn forget(&mut self, number: usize) -> bool {
-        let connection = &mut self.connections[number];
-        let was_open = match std::mem::replace(&mut connection.link, Link::Ended) {
-            Link::Open(fd) => {
-                // Before the close; see `floodway_sys::epoll`. The entry exists, so there is nothing to report.
-                let _ = self.epoll.delete(fd.as_fd());
-                self.open -= 1;
-                self.answers.forget(number);
-                true
-            }
-            Link::Unopened | Link::Connecting(_) | Link::Ended => false,
-        };
-        let now = self.now();
-        self.leave_wave(number, now);
-        was_open
+    /// Whether nobody is left to load.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.open == 0 && self.reopening == 0
     }
 
     /// Whether messages are due that have not been sent, or not been answered on connections still open.
@@ -315,18 +310,6 @@ impl<'a> Generator<'a> {
     /// Whether the server was asked and has not answered a single connection.
     pub(crate) fn is_hopeless(&self) -> bool {
         self.plan.has_first_message() && self.connect_latencies.is_empty()
-    }
-
-    /// Aborts every connection: no `TIME_WAIT` is left that would occupy ports in the next run.
-    pub(crate) fn close_all(&mut self) {
-        for connection in &mut self.connections {
-            if let Link::Open(fd) = std::mem::replace(&mut connection.link, Link::Ended) {
-                // What fails here only costs the next run some ports.
-                let _ = socket::set_linger_zero(fd.as_fd());
-                let _ = self.epoll.delete(fd.as_fd());
-            }
-        }
-        self.open = 0;
     }
 
     /// Sets the timer, or clears it: one that has passed stays readable.

@@ -65,7 +65,7 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::{Method, Request};
+    use crate::request::{Expected, Method, Request};
 
     #[test]
     fn a_stream_of_requests_does_not_depend_on_how_it_is_cut() {
@@ -77,7 +77,7 @@ mod tests {
             method: Method::Post,
             target: "/".to_owned(),
             host: "h".to_owned(),
-            expects_echo: true,
+            expected: Expected::Echo,
         };
         let mut expected = Vec::new();
         for number in 0..3 {

@@ -7,7 +7,7 @@ use floodway_sys::{SocketAddress, limits};
 
 use crate::connecting::SOURCES_MAX;
 use crate::error::LoadError;
-use crate::request::Request;
+use crate::request::{Expected, Request};
 
 /// The longest message. Longer ones say nothing new: they are streams.
 const SIZE_BYTES_MAX: usize = 256 << 20;
@@ -27,6 +27,9 @@ pub enum Mode {
     Idle,
     /// Send as fast as the socket takes, while reading and checking whatever comes back.
     Flood,
+    /// Connect, shake hands by TLS, say goodbye, wait until the server has ended the connection, and begin anew. A
+    /// message is a handshake, and its latency counts from the connect.
+    Handshake,
 }
 
 /// One run of the generator.
@@ -36,7 +39,10 @@ pub struct Plan {
     pub addresses: Vec<SocketAddress>,
     /// How many connections.
     pub connections: usize,
-    /// The HTTP request that is a message, not in flood mode; None: messages are bytes that have to come back.
+    /// Whom to ask for by TLS 1.3 or 1.2, a DNS name or an IP address; None: nothing is encrypted. Whoever answers is
+    /// believed, and every handshake is a whole one.
+    pub server_name: Option<String>,
+    /// The HTTP request that is a message, in echo and idle mode; None: messages are bytes that have to come back.
     pub request: Option<Request>,
     /// What they do.
     pub mode: Mode,
@@ -71,6 +77,7 @@ impl Plan {
         Self {
             addresses: vec![address],
             connections: 1,
+            server_name: None,
             request: None,
             mode: Mode::Echo,
             rate: None,
@@ -88,13 +95,16 @@ impl Plan {
 
     /// Whether each connection sends a message, and waits for it to come back, while connecting.
     pub(crate) fn has_first_message(&self) -> bool {
-        self.mode != Mode::Flood && (self.size > 0 || self.request.is_some())
+        match self.mode {
+            Mode::Echo | Mode::Idle => self.size > 0 || self.request.is_some(),
+            Mode::Flood | Mode::Handshake => false,
+        }
     }
 
-    /// Whether what comes back is compared with what was sent.
+    /// Whether every byte that comes back follows from what was sent, and is compared with that.
     pub(crate) fn compares_bytes(&self) -> bool {
         let request = self.request.as_ref();
-        request.is_none_or(|request| request.expects_echo)
+        request.is_none_or(|request| request.expected != Expected::OneLength)
     }
 
     /// Refuses what cannot be run. Raises the soft limit on descriptors.
@@ -102,12 +112,16 @@ impl Plan {
         self.check_addresses()?;
         self.check_ranges()?;
         if let Some(request) = &self.request {
-            request.check()?;
+            request.check(self.size)?;
             if self.mode == Mode::Flood {
                 return Err(LoadError::Request(
                     "a flood is of bytes, not of requests: write tcp://",
                 ));
             }
+        }
+        if self.mode == Mode::Handshake && self.server_name.is_none() {
+            let why = "a plain connection has no handshake to measure: write tls:// or https://";
+            return Err(LoadError::Tls(why.to_owned()));
         }
         // A refusal to raise the limit leaves the old one, which is what counts below.
         let _ = limits::raise_nofile();

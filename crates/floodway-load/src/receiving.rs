@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use floodway_sys::{Errno, socket};
-
+use crate::area::Arrived;
 use crate::connection::Received;
 use crate::generator::{Generator, Pace};
 use crate::report::Corruption;
@@ -12,8 +11,26 @@ impl Generator<'_> {
     /// Receives once on a readable connection.
     pub(crate) fn receive(&mut self, number: usize) {
         if self.message.is_request() {
-            return self.receive_answer(number);
+            self.receive_answer(number);
+        } else {
+            self.receive_echo(number);
         }
+        // Encrypted, an end may come with the last bytes, and the socket's own much later.
+        let secure = self.connections[number].secure.as_ref();
+        if secure.is_some_and(|secure| secure.peer_finished()) {
+            self.finish(number);
+        }
+    }
+
+    /// The server has ended its direction.
+    fn finish(&mut self, number: usize) {
+        if self.answers.end(number) {
+            self.count_answer(number);
+        }
+        self.end(number, None);
+    }
+
+    fn receive_echo(&mut self, number: usize) {
         let received = self.connections[number].receive(&self.pattern, &mut self.area);
         match received {
             Ok(Received::Bytes { len, corrupt }) => {
@@ -23,28 +40,19 @@ impl Generator<'_> {
                 self.count(number, len);
             }
             Ok(Received::Nothing) => {}
-            Ok(Received::End) => self.end(number, None),
+            Ok(Received::End) => self.finish(number),
             Err(errno) => self.end(number, Some(errno)),
         }
     }
 
     fn receive_answer(&mut self, number: usize) {
         let connection = &mut self.connections[number];
-        let Some(fd) = connection.open_fd() else {
-            return;
-        };
-        let len = match socket::recv_bytes(fd, &mut self.area) {
-            Ok(len) => len,
-            Err(Errno::AGAIN) => return,
+        let bytes = match connection.receive_bytes(&mut self.area) {
+            Ok(Arrived::Bytes(bytes)) => bytes,
+            Ok(Arrived::Nothing) => return,
+            Ok(Arrived::End) => return self.finish(number),
             Err(errno) => return self.end(number, Some(errno)),
         };
-        if len == 0 {
-            if self.answers.end(number) {
-                self.count_answer(number);
-            }
-            return self.end(number, None);
-        }
-        let bytes = &self.area[..len];
         let heard = self
             .answers
             .hear(number, connection, &self.message, &self.pattern, bytes);

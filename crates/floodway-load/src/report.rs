@@ -27,14 +27,14 @@ pub struct Report {
     pub connect_latency: Option<Latency>,
     /// How long was measured.
     pub seconds: f64,
-    /// Messages that came back.
+    /// Messages that came back; in handshake mode handshakes.
     pub messages: u64,
     /// Messages that came back, per second.
     pub messages_per_second: f64,
     /// Bytes that came back; over HTTP those of the bodies.
     pub bytes: u64,
     /// Bytes that came back over the whole run, first messages included, that were compared with what was sent: all,
-    /// but over HTTP none unless an echo is expected.
+    /// but over HTTP none unless an echo or a sum is expected.
     pub bytes_checked: u64,
     /// Bytes sent.
     pub bytes_sent: u64,
@@ -44,7 +44,8 @@ pub struct Report {
     pub latency: Option<Latency>,
     /// The same latencies as (seconds, how many), ascending: those of several generators can be added up.
     pub latency_counts: Vec<(f64, u64)>,
-    /// Messages still unanswered at the end, on connections still open.
+    /// Messages still unanswered at the end, on connections still open. In handshake mode: connections that the server had not
+    /// ended a second after they were begun.
     pub unanswered: u64,
     /// Messages that were due in the measured time and were not even sent: the generator cannot keep this rate up.
     pub unsent: u64,
@@ -57,9 +58,12 @@ pub struct Report {
     pub other_statuses: Vec<(u16, u64)>,
     /// HTTP answers over the whole run whose body was not as long as that of the first one, or as what was sent.
     pub wrong_lengths: u64,
+    /// HTTP answers over the whole run of the right length that had not the sum that was asked for.
+    pub wrong_sums: u64,
     /// Connections that were ended because what came was no HTTP answer.
     pub malformed: u64,
-    /// What is wrong with the HTTP answers, a part of a sentence each.
+    /// What is wrong with the HTTP answers and the encryption, a part of a sentence each. Connections whose encryption failed
+    /// are also among `failed` or `broken`, as a protocol error.
     pub complaints: Vec<String>,
     /// Bytes that came back and were not what the connection had sent at that offset, over the whole run.
     pub corrupt_bytes: u64,

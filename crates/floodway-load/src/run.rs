@@ -1,21 +1,19 @@
 //! The phases of a run: connecting, warming up, running, closing.
 
-use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use floodway_sys::epoll::Flags;
-use floodway_sys::{Errno, limits};
+use floodway_sys::limits;
 
 use crate::error::LoadError;
-use crate::fairness::{Service, judge};
 use crate::generator::{Generator, Pace, Tally};
 use crate::plan::{Mode, Plan};
 use crate::progress::{Phase, Progress};
-use crate::report::{Report, ServerUsage};
+use crate::report::Report;
 use crate::schedule::Schedule;
 use crate::server::Server;
-use crate::usage::{CpuSnapshot, Memory};
+use crate::usage::CpuSnapshot;
 
 const PROGRESS_NANOS: u64 = 200_000_000;
 /// How long the end waits for answers that are due.
@@ -60,22 +58,24 @@ pub fn run(
         generator,
         server,
         teller,
+        connect_seconds: 0.0,
     }
     .run()
 }
 
-struct Run<'a> {
-    generator: Generator<'a>,
-    server: Option<Server>,
+pub(crate) struct Run<'a> {
+    pub(crate) generator: Generator<'a>,
+    pub(crate) server: Option<Server>,
     teller: Teller<'a>,
+    pub(crate) connect_seconds: f64,
 }
 
 /// What was used and counted up to a moment. A process that the server starts later than connecting is not seen.
-struct Mark {
-    at: u64,
-    tally: Tally,
-    generator_cpu: f64,
-    server_cpu: CpuSnapshot,
+pub(crate) struct Mark {
+    pub(crate) at: u64,
+    pub(crate) tally: Tally,
+    pub(crate) generator_cpu: f64,
+    pub(crate) server_cpu: CpuSnapshot,
 }
 
 /// Tells the caller where the run is.
@@ -91,6 +91,7 @@ impl Run<'_> {
     fn run(mut self) -> Result<Report, LoadError> {
         let start = self.mark();
         self.connect()?;
+        self.connect_seconds = self.generator.wave.seconds();
         if let Some(server) = &mut self.server {
             server.tree.refresh();
         }
@@ -163,6 +164,12 @@ impl Run<'_> {
                     }
                 }
             }
+            (Mode::Handshake, _) => {
+                generator.pace = Pace::Handshakes;
+                for number in 0..generator.connections.len() {
+                    generator.say_goodbye(number);
+                }
+            }
             (Mode::Flood, _) => {
                 generator.pace = Pace::Flood;
                 for number in 0..generator.connections.len() {
@@ -181,7 +188,7 @@ impl Run<'_> {
             let now = generator.now();
             if now >= end
                 || generator.is_stopped()
-                || generator.open == 0
+                || generator.is_deserted()
                 || generator.is_hopeless()
             {
                 return Ok(());
@@ -195,9 +202,8 @@ impl Run<'_> {
     /// Sends nothing that was not due in the measured time, and waits for the answers; but not for long.
     fn drain(&mut self) -> Result<(), LoadError> {
         let generator = &mut self.generator;
-        let was_flooding = generator.pace == Pace::Flood;
-        generator.pace = Pace::Rest;
-        if was_flooding {
+        let pace = std::mem::replace(&mut generator.pace, Pace::Rest);
+        if matches!(pace, Pace::Flood | Pace::Handshakes) {
             return Ok(());
         }
         let end = generator.now() + DRAIN_NANOS;
@@ -260,6 +266,10 @@ impl Run<'_> {
     /// Lets messages that are still unanswered count with the time they have waited; returns how many those are.
     fn record_unanswered(&mut self) -> u64 {
         let generator = &mut self.generator;
+        if generator.plan.mode == Mode::Handshake {
+            let patience = generator.now().saturating_sub(DRAIN_NANOS);
+            return generator.not_ended_since(patience);
+        }
         if !generator.plan.has_first_message() {
             return 0;
         }
@@ -280,125 +290,9 @@ impl Run<'_> {
         }
         unanswered
     }
-
-    fn server_usage(
-        &self,
-        start: &Mark,
-        connected: &Mark,
-        begin: &Mark,
-        end: &Mark,
-        memory_end: Option<Memory>,
-    ) -> Option<ServerUsage> {
-        let server = self.server.as_ref()?;
-        let cpu_seconds = end.server_cpu.seconds_since(&begin.server_cpu);
-        Some(ServerUsage {
-            cpu_seconds,
-            cpu_per_message: per(cpu_seconds, end.tally.messages - begin.tally.messages),
-            connecting_cpu_seconds: connected.server_cpu.seconds_since(&start.server_cpu),
-            memory_before: server.before,
-            memory_connected: server.connected,
-            memory_end: memory_end?,
-            peak_resident_bytes: server.peak_resident_bytes,
-        })
-    }
-
-    fn report(
-        &self,
-        begin: &Mark,
-        end: &Mark,
-        server: Option<ServerUsage>,
-        unanswered: u64,
-        stopped: bool,
-    ) -> Report {
-        let generator = &self.generator;
-        let seconds = (end.at - begin.at) as f64 / 1e9;
-        let messages = end.tally.messages - begin.tally.messages;
-        let generator_cpu_seconds = end.generator_cpu - begin.generator_cpu;
-        let connect_seconds = generator.wave.seconds();
-        let answered = generator
-            .connect_latencies
-            .summary()
-            .map_or(0, |latency| latency.count);
-        Report {
-            connected: generator.wave.opened.len(),
-            failed: by_count(&generator.failed),
-            not_attempted: generator.plan.connections - generator.wave.next,
-            closed_by_server: generator.closed_by_server,
-            broken: by_count(&generator.broken),
-            connect_seconds,
-            connects_per_second: rate(answered, connect_seconds),
-            connect_latency: generator.connect_latencies.summary(),
-            seconds,
-            messages,
-            messages_per_second: rate(messages, seconds),
-            bytes: end.tally.bytes - begin.tally.bytes,
-            bytes_checked: if generator.plan.compares_bytes() {
-                generator.total.bytes
-            } else {
-                0
-            },
-            bytes_sent: end.tally.bytes_sent - begin.tally.bytes_sent,
-            latency: generator.latencies.summary(),
-            latency_counts: generator.latencies.counts(),
-            unanswered,
-            unsent: generator.schedule.as_ref().map_or(0, Schedule::not_taken),
-            lateness: generator.lateness.summary(),
-            fairness: judge(
-                &self.services(),
-                generator.plan.has_first_message(),
-                stopped,
-            ),
-            other_statuses: generator.answers.other_statuses(),
-            wrong_lengths: generator.answers.wrong_lengths,
-            malformed: generator.answers.malformed(),
-            complaints: generator.answers.complaints(),
-            corrupt_bytes: generator.corrupt_bytes,
-            first_corruption: generator.first_corruption,
-            server,
-            generator_cpu_per_message: per(generator_cpu_seconds, messages),
-            generator_cpu_seconds,
-            stopped,
-        }
-    }
-
-    fn services(&self) -> Vec<Service> {
-        let size = self.generator.message.bytes();
-        let active = self.generator.active().iter();
-        active
-            .map(|&number| {
-                let connection = &self.generator.connections[number as usize];
-                Service {
-                    answers: connection.answers,
-                    ever: connection.received >= size,
-                }
-            })
-            .collect()
-    }
 }
 
 /// Seconds of the plan, which are few enough.
 fn nanos(seconds: f64) -> u64 {
     Duration::from_secs_f64(seconds).as_nanos() as u64
-}
-
-/// The commonest first.
-fn by_count(errors: &HashMap<Errno, usize>) -> Vec<(Errno, usize)> {
-    let mut all: Vec<_> = errors
-        .iter()
-        .map(|(&errno, &count)| (errno, count))
-        .collect();
-    all.sort_by_key(|&(errno, count)| (std::cmp::Reverse(count), errno.raw_os_error()));
-    all
-}
-
-fn rate(count: u64, seconds: f64) -> f64 {
-    if seconds > 0.0 {
-        count as f64 / seconds
-    } else {
-        0.0
-    }
-}
-
-fn per(seconds: f64, messages: u64) -> Option<f64> {
-    (messages > 0).then(|| seconds / messages as f64)
 }

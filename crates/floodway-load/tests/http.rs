@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use floodway_load::{LoadError, Method, Mode, Plan, Report, Request};
+use floodway_load::{Expected, LoadError, Method, Mode, Plan, Report, Request};
 use helpers::{Server, Stream, run};
 
 /// Answers requests until the peer ends: `answer` gets the request's number on this connection, its head and its body.
@@ -78,7 +78,7 @@ fn plan(server: &Server) -> Plan {
             method: Method::Get,
             target: "/hello?x=1".to_owned(),
             host: "here:80".to_owned(),
-            expects_echo: false,
+            expected: Expected::OneLength,
         }),
         ..helpers::plan(server)
     }
@@ -88,8 +88,23 @@ fn plan(server: &Server) -> Plan {
 fn echoed(server: &Server, size: usize) -> Plan {
     let mut plan = plan(server);
     let request = plan.request.as_mut().unwrap();
-    (request.method, request.expects_echo) = (Method::Post, true);
+    (request.method, request.expected) = (Method::Post, Expected::Echo);
     Plan { size, ..plan }
+}
+
+/// POST of so many bytes, of which so many have to be added up.
+fn summed(server: &Server, size: usize, additions: u64) -> Plan {
+    let mut plan = echoed(server, size);
+    plan.request.as_mut().unwrap().expected = Expected::Sum(additions);
+    plan
+}
+
+/// The sum that is asked for, as the loop that the server would have to run, as long as the body.
+fn sum(body: &[u8], additions: usize) -> Vec<u8> {
+    let addends = (0..additions).map(|index| u64::from(body[index % body.len()]));
+    let mut answer = addends.sum::<u64>().to_string().into_bytes();
+    answer.resize(body.len(), b' ');
+    answer
 }
 
 fn assert_clean(report: &Report) {
@@ -242,6 +257,99 @@ fn a_wrong_byte_and_a_short_echo_are_caught() {
 }
 
 #[test]
+fn the_sum_of_every_body_is_checked() {
+    for (size, additions) in [(1_024, 2_500), (300_000, 700_001)] {
+        let server = Server::start(|_, stream| {
+            serve(stream, |stream, _, _, body| {
+                let additions = if body.len() == 1_024 { 2_500 } else { 700_001 };
+                answer(stream, 200, &sum(body, additions))
+            });
+        });
+        let report = run(&summed(&server, size, additions));
+        assert_clean(&report);
+        assert_eq!(report.wrong_sums, 0, "{report:#?}");
+        assert!(report.bytes_checked >= report.messages * size as u64);
+    }
+}
+
+#[test]
+fn a_wrong_sum_is_counted_and_named() {
+    let server = Server::start(|_, stream| {
+        let mut first = Vec::new();
+        serve(stream, |stream, number, _, body| {
+            if number == 0 {
+                first = sum(body, 2_500);
+            }
+            match number {
+                // Known from another body, not computed from this one.
+                3 => answer(stream, 200, &first),
+                // The right sum, and more digits.
+                4 => {
+                    let right = String::from_utf8(sum(body, 2_500)).unwrap();
+                    answer(stream, 200, right.replacen(' ', "0", 1).as_bytes())
+                }
+                5 => answer(stream, 200, &sum(body, 2_500)[..99]),
+                _ => answer(stream, 200, &sum(body, 2_500)),
+            }
+        });
+    });
+    let report = run(&Plan {
+        connections: 1,
+        ..summed(&server, 100, 2_500)
+    });
+    assert_eq!(
+        (report.wrong_sums, report.wrong_lengths),
+        (2, 1),
+        "{report:#?}"
+    );
+    assert_eq!(
+        report.complaints[1],
+        "2 answers with another sum than that of 2500 additions"
+    );
+}
+
+#[test]
+fn a_server_that_serves_half_of_its_connections_is_unfair() {
+    let server = Server::start(|number, stream| {
+        serve(stream, |stream, count, _, _| {
+            // All get their first answer: only the load tells the connections apart.
+            if count == 0 || number % 2 == 0 {
+                answer(stream, 200, b"hello")
+            } else {
+                Ok(())
+            }
+        });
+    });
+    let report = run(&plan(&server));
+    assert_eq!(report.fairness.fair, Some(false), "{report:#?}");
+    assert_eq!(report.unanswered, 2);
+}
+
+#[test]
+fn with_fewer_than_three_answers_per_connection_fairness_is_not_judged() {
+    let server = Server::start(|number, stream| {
+        serve(stream, |stream, count, _, _| {
+            // Most of them are only kept: all have had an answer, and one is busy.
+            if count < 2 || number == 0 && count < 9 {
+                answer(stream, 200, b"hello")
+            } else {
+                Ok(())
+            }
+        });
+    });
+    let report = run(&Plan {
+        warmup_seconds: 0.0,
+        ..plan(&server)
+    });
+    assert_eq!(report.fairness.fair, None, "{report:#?}");
+    let reason = &report.fairness.reason;
+    assert!(
+        reason.ends_with("answers per connection are fewer than three"),
+        "{reason}"
+    );
+}
+
+#[test]
 fn what_is_no_answer_ends_its_connection() {
     let server = Server::start(|number, stream| {
         serve(stream, |stream, count, _, _| match (count, number) {
@@ -296,7 +404,7 @@ fn a_request_may_be_answered_before_its_end() {
         }
     });
     let mut plan = echoed(&server, 8_000_000);
-    plan.request.as_mut().unwrap().expects_echo = false;
+    plan.request.as_mut().unwrap().expected = Expected::OneLength;
     let report = run(&Plan {
         connections: 1,
         seconds: 0.4,

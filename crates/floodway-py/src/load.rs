@@ -4,20 +4,24 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use floodway_load::{Latency, LoadError, Method, Mode, Phase, Plan, Progress, Report, Request};
+use floodway_load::{
+    Expected, Latency, LoadError, Method, Mode, Phase, Plan, Progress, Report, Request,
+};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::{address, gate};
 
-/// Put load on an echo server, or with a `target` on an HTTP server, on this machine and return a `LoadReport`. Blocks, detached from the interpreter;
+/// Put load on an echo server, or with a `target` on an HTTP server, on this machine and return a `LoadReport`. With a
+/// `server_name` connections are encrypted, and whoever answers is believed. Blocks, detached from the interpreter;
 /// `progress(phase, connections open, messages per second)` is called several times a second, and a signal ends it.
 ///
 /// Raises ValueError for a plan that cannot be run, OSError for what the system refuses.
 #[pyfunction]
 #[pyo3(signature = (address, *, connections, mode, rate, size, seconds, pid, progress = None, active = None,
-    connect_rate = None, first_source = None, target = None, host = "", method = "GET", expect_echo = false))]
+    connect_rate = None, first_source = None, target = None, host = "", method = "GET", expect_echo = false,
+    additions = None, server_name = None))]
 #[allow(
     clippy::too_many_arguments,
     reason = "one for each flag of `floodway load`"
@@ -39,14 +43,17 @@ pub(crate) fn load(
     host: &str,
     method: &str,
     expect_echo: bool,
+    additions: Option<u64>,
+    server_name: Option<String>,
 ) -> PyResult<Py<PyAny>> {
     let mode = match mode {
         "echo" => Mode::Echo,
         "idle" => Mode::Idle,
         "flood" => Mode::Flood,
+        "handshake" => Mode::Handshake,
         other => {
             return Err(PyValueError::new_err(format!(
-                "mode is {other:?}; write \"echo\", \"idle\" or \"flood\""
+                "mode is {other:?}; write \"echo\", \"idle\", \"flood\" or \"handshake\""
             )));
         }
     };
@@ -56,11 +63,12 @@ pub(crate) fn load(
             method: method_of(method)?,
             target,
             host: host.to_owned(),
-            expects_echo: expect_echo,
+            expected: expected_of(expect_echo, additions)?,
         }),
     };
     let plan = Plan {
         connections,
+        server_name,
         request,
         mode,
         rate,
@@ -124,6 +132,17 @@ fn method_of(name: &str) -> PyResult<Method> {
     }
 }
 
+fn expected_of(expect_echo: bool, additions: Option<u64>) -> PyResult<Expected> {
+    match (expect_echo, additions) {
+        (false, None) => Ok(Expected::OneLength),
+        (true, None) => Ok(Expected::Echo),
+        (false, Some(additions)) => Ok(Expected::Sum(additions)),
+        (true, Some(_)) => Err(PyValueError::new_err(
+            "an answer is the echo or the sum of its body, not both; leave expect_echo or additions away",
+        )),
+    }
+}
+
 fn phase_name(phase: Phase) -> &'static str {
     match phase {
         Phase::Connecting => "connecting",
@@ -170,6 +189,7 @@ fn to_python(py: Python<'_>, report: &Report) -> PyResult<Py<PyAny>> {
     let statuses: BTreeMap<_, _> = report.other_statuses.iter().copied().collect();
     fields.set_item("other_statuses", statuses)?;
     fields.set_item("wrong_lengths", report.wrong_lengths)?;
+    fields.set_item("wrong_sums", report.wrong_sums)?;
     fields.set_item("malformed", report.malformed)?;
     fields.set_item("latency_counts", &report.latency_counts)?;
     fields.set_item("bytes_checked", report.bytes_checked)?;

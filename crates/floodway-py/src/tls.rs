@@ -182,6 +182,7 @@ impl TlsClient {
             alpn: &self::alpn(&alpn),
             certificate: certificate.as_ref().map(|one| one.certificate(&[])),
             min_version: self::min_version(min_version)?,
+            without_resumption: false,
         })
         .map_err(|why| error(why, certificate.as_slice(), roots.as_ref()))?;
         Ok(Self(Arc::new(ClientSessions(config))))

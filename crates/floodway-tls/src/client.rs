@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use floodway_base::Session;
 use rustls::RootCertStore;
-use rustls::client::UnbufferedClientConnection;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, UnbufferedClientConnection, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -27,6 +26,8 @@ pub struct ClientOptions<'a> {
     pub certificate: Option<Certificate<'a>>,
     /// The oldest version that is spoken.
     pub min_version: MinVersion,
+    /// Whether every handshake is a whole one: tickets are not kept.
+    pub without_resumption: bool,
 }
 
 /// Which servers are believed.
@@ -43,7 +44,7 @@ pub enum Trust<'a> {
     Anyone,
 }
 
-/// A client's configuration: what its sessions share, and the tickets of the last 256 servers.
+/// A client's configuration: what its sessions share, and the tickets of the last 256 servers unless it keeps none.
 ///
 /// Cheap to clone, and for any thread.
 #[derive(Clone, Debug)]
@@ -68,6 +69,9 @@ impl ClientConfig {
             }
             None => builder.with_no_client_auth(),
         };
+        if options.without_resumption {
+            config.resumption = Resumption::disabled();
+        }
         config.alpn_protocols = options.alpn.iter().map(|name| name.to_vec()).collect();
         Ok(Self(Arc::new(config)))
     }

@@ -21,7 +21,7 @@ __all__ = ["lines", "load", "milliseconds", "run", "socket_address"]
 
 
 KNOCK_SECONDS: Final = 5.0
-HTTP_PORT: Final = 80
+PORTS: Final = {"http": 80, "https": 443}
 CUED: Final = frozenset({"connecting", "warming up", "closing"})
 """The phases before which everything waits without anything being measured."""
 
@@ -47,8 +47,9 @@ class Source(Parameter):
 @click.command()
 @click.argument("address")
 @click.option("--connections", type=click.IntRange(1), default=50, show_default=True)
-@click.option("--mode", type=click.Choice(["echo", "idle", "flood"]), default="echo", show_default=True,
-              help="echo: messages that come back; idle: only connect; flood: send without waiting.")  # fmt: skip
+@click.option("--mode", type=click.Choice(["echo", "idle", "flood", "handshake"]), default="echo", show_default=True,
+              help="echo: messages that come back; idle: only connect; flood: send without waiting; "
+              "handshake: over TLS, connect, shake hands and close, again and again.")  # fmt: skip
 @click.option("--rate", type=Value(float | Literal["closed"]), default="closed", show_default=True,
               help="Messages a second, all connections together; closed: the next as soon as one is back.")  # fmt: skip
 @click.option("--active", type=click.IntRange(1),
@@ -59,6 +60,9 @@ class Source(Parameter):
               help="Over HTTP, how to ask.")  # fmt: skip
 @click.option("--expect-echo", is_flag=True,
               help="Over HTTP, each body has to be the one that was posted. [default: all of one length]")  # fmt: skip
+@click.option("--additions", type=click.IntRange(1),
+              help="Over HTTP, POST bodies that differ, and expect the sum of so many of their bytes, body[i % size], "
+              "padded with spaces to --size bytes.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True)
 @click.option("--connect-rate", type=click.FloatRange(0, min_open=True),
               help="Connections opened a second. [default: as fast as they are answered]")  # fmt: skip
@@ -71,11 +75,12 @@ class Source(Parameter):
 def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
     address: str,
     connections: int,
-    mode: Literal["echo", "idle", "flood"],
+    mode: Literal["echo", "idle", "flood", "handshake"],
     rate: float | Literal["closed"],
     size: int,
     method: Literal["GET", "POST"],
     expect_echo: bool,
+    additions: int | None,
     seconds: float,
     active: int | None,
     connect_rate: float | None,
@@ -88,16 +93,18 @@ def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
 
     At tcp://host:port or unix:///path an echo server, which sends every byte back. At http://host:port/path an HTTP/1.1
     server: a message is a request there, the next one follows its answer, and each has to be answered with status 200.
+
+    At tls://host:port and https://host:port/path the same over TLS 1.3 or 1.2. Certificates are NOT verified: whoever
+    answers is measured. Each connection begins with a whole handshake, none is resumed.
     """
     platform.raise_descriptor_limit()
     try:
         asked = _asked(address)
-        if asked is None and (method != "GET" or expect_echo):
-            raise ValueError(f"--method and --expect-echo are for http:// addresses, not for {address}")
-        server = socket_address(address if asked is None else asked.address)
-        _knock(server)
+        if asked.target is None and (method != "GET" or expect_echo or additions):
+            raise ValueError(f"--method, --expect-echo and --additions need http:// or https://, not {address}")
+        _knock(asked.server)
         report = run(
-            server,
+            asked.server,
             connections=connections,
             mode=mode,
             rate=None if rate == "closed" else rate,
@@ -108,10 +115,12 @@ def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
             active=active,
             connect_rate=connect_rate,
             first_source=source,
-            target=asked.target if asked else None,
-            host=asked.host if asked else "",
-            method=method,
+            target=asked.target,
+            host=asked.host,
+            method="POST" if additions else method,
             expect_echo=expect_echo,
+            additions=additions,
+            server_name=asked.server_name,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
@@ -119,37 +128,46 @@ def load(  # noqa: PLR0913, PLR0917 - a parameter for each flag
         raise click.ClickException(f"{address}: {error.strerror or error}") from error
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-    print(json.dumps(asdict(report)) if as_json else "\n".join(lines(report)))
+    print(
+        json.dumps(asdict(report))
+        if as_json
+        else "\n".join(lines(report, "handshake" if mode == "handshake" else "message"))
+    )
     if report.connected == 0 or report.corrupt_bytes or _has_wrong_answers(report):
         sys.exit(1)
 
 
 class Asked(NamedTuple):
-    """What an http:// address stands for."""
+    """What an address stands for."""
 
-    address: str
-    """The server's, as tcp://host:port."""
-    host: str
+    server: IpAddress | str
+    server_name: str | None = None
+    """Whom to ask for by TLS; None: not encrypted."""
+    target: str | None = None
+    """What to request over HTTP; None: no HTTP."""
+    host: str = ""
     """The value of the Host field."""
-    target: str
 
 
-def _asked(address: str) -> Asked | None:
-    """The parts of an http:// address; None for another one."""
-    if address.startswith(("https://", "tls://")):
-        raise ValueError(f"{address} would need TLS, which the generator does not speak; write http:// or tcp://")
-    if not address.startswith("http://"):
-        return None
+def _asked(address: str) -> Asked:
+    """What to connect to, and what to ask for there. Raises ValueError for what is no such address."""
+    if not address.startswith(("http://", "https://")):
+        name = parsed.host if isinstance(parsed := parse(address), TcpAddress) and parsed.tls else None
+        return Asked(socket_address(address), name)
     url = urlsplit(address)
     if not url.hostname or url.username is not None or url.fragment:
-        raise ValueError(f"{address} cannot be asked for; write http://host:port/path?query")
+        raise ValueError(f"{address} cannot be asked for; write {url.scheme}://host:port/path?query")
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
-    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    return Asked(f"tcp://{host}:{url.port or HTTP_PORT}", url.netloc, target)
+    return Asked(
+        socket_address(f"tcp://{host}:{url.port or PORTS[url.scheme]}"),
+        url.hostname if url.scheme == "https" else None,
+        (url.path or "/") + (f"?{url.query}" if url.query else ""),
+        url.netloc,
+    )
 
 
 def _has_wrong_answers(report: LoadReport) -> bool:
-    return bool(report.other_statuses or report.wrong_lengths or report.malformed)
+    return bool(report.other_statuses or report.wrong_lengths or report.wrong_sums or report.malformed)
 
 
 def socket_address(text: str) -> IpAddress | str:
@@ -159,7 +177,9 @@ def socket_address(text: str) -> IpAddress | str:
         return address.resolve()[0]
     if isinstance(address, UnixAddress):
         return address.socket_address
-    raise ValueError(f"{text} cannot be connected to; write tcp://host:port, unix:///path or http://host:port/path")
+    raise ValueError(
+        f"{text} cannot be connected to; write tcp://host:port, unix:///path or http://host:port/path, or tls:// or https://"
+    )
 
 
 def _knock(target: IpAddress | str) -> None:
@@ -170,11 +190,11 @@ def _knock(target: IpAddress | str) -> None:
         visitor.connect(target)
 
 
-def lines(report: LoadReport) -> list[str]:
-    """The report for people, without what was not measured."""
+def lines(report: LoadReport, message: str = "message") -> list[str]:
+    """The report for people, without what was not measured; `message`: what one is called."""
     text = [
         f"connections  {report.connected:,} open, {report.failed:,} failed, {report.connects_per_second:,.0f}/s",
-        f"messages     {report.messages:,}, {report.messages_per_second:,.0f}/s",
+        f"{message + 's':12} {report.messages:,}, {report.messages_per_second:,.0f}/s",
     ]
     if report.broken:
         text.append(f"broken       {report.broken:,} connections ended before the run did")
@@ -187,11 +207,11 @@ def lines(report: LoadReport) -> list[str]:
         )
     if report.messages:
         counts = f"{report.per_connection_min:,} / {report.per_connection_mean:,.1f} / {report.per_connection_max:,}"
-        text.append(f"each         {counts} messages (least, mean, most)")
+        text.append(f"each         {counts} {message}s (least, mean, most)")
     if report.cpu_per_message is not None:
         generator = report.generator_cpu_per_message
         beside = "" if generator is None else f", generator {generator * 1e6:.1f} us"
-        text.append(f"CPU          server {report.cpu_per_message * 1e6:.1f} us a message{beside}")
+        text.append(f"CPU          server {report.cpu_per_message * 1e6:.1f} us a {message}{beside}")
     if report.server_rss_before is not None and report.server_rss_with_connections is not None:
         grown = report.server_rss_with_connections - report.server_rss_before
         each = grown / report.connected if report.connected else 0.0

@@ -105,9 +105,10 @@ class LoadReport:
     """Connections that the server or the network ended before the run did, and those of `malformed`."""
     connects_per_second: float
     messages: int
+    """Messages that came back; in handshake mode handshakes, in whose place every figure below speaks of messages."""
     messages_per_second: float
     unanswered: int
-    """Messages not answered at the end, on connections still open."""
+    """Messages not answered at the end, on connections still open; in handshake mode connections kept open."""
     p50: float | None
     p90: float | None
     p99: float | None
@@ -124,15 +125,18 @@ class LoadReport:
     fair: bool | None
     """Whether every connection had between half and twice the mean of messages."""
     verdict: str
-    """Why, after what is wrong with the HTTP answers if anything is."""
+    """Why, after what is wrong with the encryption and the HTTP answers if anything is."""
     other_statuses: dict[int, int]
     """How many HTTP answers had which status other than 200, over the whole run."""
     wrong_lengths: int
     """HTTP answers whose body was not as long as that of the first, or as the request's if an echo is expected."""
+    wrong_sums: int
+    """HTTP answers whose body was not the sum that --additions asks for, but as long as one."""
     malformed: int
     """Connections that were ended because what came was no HTTP answer."""
     bytes_checked: int
-    """Bytes that came back over the whole run and were compared with what was sent: over HTTP with --expect-echo."""
+    """Bytes that came back over the whole run and were compared with what was sent: over HTTP with --expect-echo or
+    --additions."""
     corrupt_bytes: int
     """Bytes that came back other than they were sent."""
     server_cpu_seconds: float | None

@@ -13,10 +13,33 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{Builder, JoinHandle};
 
 use floodway_load::{Plan, Progress, Report, SocketAddress, UnixName};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{HandshakeKind, ServerConnection, StreamOwned, SupportedProtocolVersion};
 
 /// A connection of either kind.
-pub trait Stream: Read + Write + Send + 'static {}
-impl<S: Read + Write + Send + 'static> Stream for S {}
+pub trait Stream: Read + Write + Send + 'static {
+    /// Over TLS: says that nothing more follows.
+    fn say_goodbye(&mut self) {}
+
+    /// Whether the client shook hands by TLS without resuming an earlier session.
+    fn was_whole_handshake(&self) -> bool {
+        false
+    }
+}
+
+impl Stream for TcpStream {}
+impl Stream for UnixStream {}
+
+impl Stream for StreamOwned<ServerConnection, TcpStream> {
+    fn say_goodbye(&mut self) {
+        self.conn.send_close_notify();
+        let _ = self.conn.complete_io(&mut self.sock);
+    }
+
+    fn was_whole_handshake(&self) -> bool {
+        self.conn.handshake_kind() == Some(HandshakeKind::Full)
+    }
+}
 
 /// What a server does with its `number`th connection.
 pub type Behaviour = fn(usize, &mut dyn Stream);
@@ -43,6 +66,22 @@ impl Server {
             stream.set_nodelay(true).unwrap();
             Box::new(stream)
         })
+    }
+
+    /// Listens on 127.0.0.1 and speaks this version of TLS, by rustls' own server and with a certificate for `localhost`.
+    pub fn start_tls(version: &'static SupportedProtocolVersion, behaviour: Behaviour) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let config = Arc::new(server_config(version));
+        Self::serve(
+            listener.local_addr().unwrap().into(),
+            behaviour,
+            move || {
+                let stream = listener.accept().unwrap().0;
+                stream.set_nodelay(true).unwrap();
+                let session = ServerConnection::new(config.clone()).unwrap();
+                Box::new(StreamOwned::new(session, stream))
+            },
+        )
     }
 
     pub fn start_unix(name: UnixName, behaviour: Behaviour) -> Self {
@@ -116,6 +155,18 @@ impl Drop for Server {
             "the server panicked"
         );
     }
+}
+
+fn server_config(version: &'static SupportedProtocolVersion) -> rustls::ServerConfig {
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signed.signing_key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![signed.cert.der().clone()], key)
+        .unwrap()
 }
 
 fn thread(body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
