@@ -2,6 +2,7 @@
 
 By the slope between two counts of connections, so that what a process costs by itself is left out. The burst has a
 server of its own, whose allocator has not seen the small exchanges; both counts burst, or the slope would not be one.
+While the burst's effects wear off, the other server is asked: two servers are no matter here, where nothing is timed.
 """
 
 import time
@@ -17,33 +18,23 @@ LATER_SECONDS: Final = 3.0
 
 
 def measure(turn: Turn) -> None:
-    """Both halves, one after the other."""
-    _exchange(turn)
-    _burst(turn)
-
-
-def _exchange(turn: Turn) -> None:
-    with turn.servers() as (server,), inherited(turn.cores.generator), Holder(server) as holder:
-        holder.grow_to(turn.point.connections_low, exchange=EXCHANGE_BYTES)
-        low = holder.settled_rss()
-        holder.grow_to(turn.point.connections, exchange=EXCHANGE_BYTES)
-        high = holder.settled_rss()
-    turn.metrics |= {"bytes_per_connection_exchange": _slope(turn, low, high), "rss_high": high}
-
-
-def _burst(turn: Turn) -> None:
-    at_once, later = [], []
-    with turn.servers() as (server,), inherited(turn.cores.generator), Holder(server) as holder:
-        for count in (turn.point.connections_low, turn.point.connections):
-            holder.grow_to(count, exchange=turn.point.size)
-            at_once.append(holder.rss())
-            time.sleep(LATER_SECONDS)
-            later.append(holder.rss())
-    turn.metrics |= {
-        "bytes_per_connection_burst": _slope(turn, *at_once),
-        "bytes_per_connection_burst_3s": _slope(turn, *later),
-    }
-
-
-def _slope(turn: Turn, low: int, high: int) -> float:
-    return (high - low) / (turn.point.connections - turn.point.connections_low)
+    """Connections to two servers of the peer, first the lower count, then the higher."""
+    point = turn.point
+    exchanged, burst, burst_later = [], [], []
+    with (
+        turn.servers() as (plain, bursting),
+        inherited(turn.cores.generator),
+        Holder(plain) as plain_holder,
+        Holder(bursting) as burst_holder,
+    ):
+        for count in (point.connections_low, point.connections):
+            burst_holder.grow_to(count, exchange=point.size)
+            burst.append(burst_holder.rss())
+            ended = time.monotonic()
+            plain_holder.grow_to(count, exchange=EXCHANGE_BYTES)
+            exchanged.append(plain_holder.settled_rss())
+            time.sleep(max(0.0, ended + LATER_SECONDS - time.monotonic()))
+            burst_later.append(burst_holder.rss())
+    for name, (low, high) in (("exchange", exchanged), ("burst", burst), ("burst_3s", burst_later)):
+        turn.metrics[f"bytes_per_connection_{name}"] = (high - low) / (point.connections - point.connections_low)
+    turn.metrics["rss_high"] = exchanged[-1]

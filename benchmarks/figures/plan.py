@@ -13,12 +13,12 @@ from harness.servers import Peer
 from figures.memory import LATER_SECONDS
 from figures.scene import Point, Scene
 
-STARTING_SECONDS: Final = 0.7  # of the first server and its generator, and ending both
+STARTING_SECONDS: Final = 0.5  # of the first server and its generator, and ending both
 PROCESS_SECONDS: Final = 0.3  # of each further pair: interpreters, on one core
 CONNECTS_PER_SECOND: Final = 15_000.0  # each with a first exchange
 WARM_UP_SECONDS: Final = 1.0  # the generator's own
 CLOSES_PER_SECOND: Final = 50_000.0
-SETTLING_SECONDS: Final = 2.0  # of memory, and of the holder's connections, which are not opened quickly
+HOLDER_SECONDS: Final = 1.0  # `memory`: connections and bursts that take longer than the waits in which they happen
 IDLE_SECONDS: Final = 4.0  # `mass`
 LONGEST_SECONDS: Final = {"quick": 60.0, "standard": 60.0, "full": 1_200.0}  # of one repetition
 
@@ -64,8 +64,8 @@ def why_not(scene: Scene, point: Point, peer: Peer, profile: str, bytes_each: fl
     """Why a peer is not measured at a point, whatever it can; None if it is."""
     if reason := peer.refusal(point.connections):
         return reason
-    if peer.name not in scene.only.get(profile, scene.peers):
-        return f"left out of the {profile} profile for the time it takes"
+    if profile == "standard" and peer.name not in (point.standard_peers or scene.peers):
+        return "not in the standard profile, for the time that it would take"
     seconds = seconds_of(scene, point, peer.name)
     if seconds > LONGEST_SECONDS[profile]:
         return f"it would take about {seconds:.0f} s, most of them to give every connection its first answer"
@@ -77,7 +77,7 @@ def seconds_of(scene: Scene, point: Point, peer: str) -> float:
     starting = STARTING_SECONDS + PROCESS_SECONDS * (point.processes - 1)
     connecting = point.connections * max(1 / CONNECTS_PER_SECOND, scene.answer_seconds.get(peer, 0.0))
     if scene.kind == "memory":
-        return 2 * (starting + connecting + SETTLING_SECONDS) + 2 * LATER_SECONDS
+        return starting + connecting + HOLDER_SECONDS + 2 * LATER_SECONDS
     closing = point.connections / CLOSES_PER_SECOND
     idle = IDLE_SECONDS if scene.kind == "mass" else 0.0
     return starting + connecting + idle + WARM_UP_SECONDS + point.seconds + closing

@@ -22,12 +22,13 @@ class Point:
     connections: int  # all together; with `collector` those that are held beside the active ones
     size: int  # bytes of a message; with `memory`, of the burst
     seconds: float  # of the measured time
-    processes: int = 0  # servers, and as many generators; by default as many as the connections take
+    processes: int = 0  # servers, and generators if there are any; by default as many as the connections take
     connections_low: int = 0  # `memory`: the first of the two counts
     active: int = 0  # `mass` and `collector`: how many take part in the load
     rate: float = 0.0  # messages a second of all active ones together; 0: each sends when it was answered
     additions: int = 0  # `work`: of each request
     standard: bool = True  # whether the standard profile has it; the full one has all
+    standard_peers: tuple[str, ...] = ()  # who is measured there in the standard profile, if not all
 
     def __post_init__(self) -> None:
         if not self.processes:
@@ -56,8 +57,6 @@ class Scene:
     rounds: int = 3
     answer_seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """Of peers that need milliseconds for an answer: about how many. The plan has to know, and nothing else does."""
-    only: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    """Profile -> the peers that it measures, where that is not all."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -66,7 +65,7 @@ class Scene:
             raise ValueError(f"the axis {self.axis!r} is no field of a point")
         if not self.points:
             raise ValueError("it has no points")
-        for names in (self.answer_seconds, *self.only.values()):
+        for names in (self.answer_seconds, *(point.standard_peers for point in self.points)):
             if unknown := set(names) - set(self.peers):
                 raise ValueError(f"{', '.join(sorted(unknown))} is none of its peers")
 
@@ -89,19 +88,14 @@ def scene_from(name: str, table: Mapping[str, Any], profile: str) -> Scene:  # A
     """A scene from its table. The quick profile has one round of the first point, its values replaced by `[quick]`."""
     values = dict(table)
     quick = values.pop("quick", {})
-    points = [Point(**point) for point in values.pop("points")]
+    tables = values.pop("points")
     if profile == "quick":
-        points = [Point(**values_of(points[0]) | quick)]
+        tables = [tables[0] | quick]
         values["rounds"] = 1
-    elif profile == "standard":
+    points = [Point(**point) for point in tables]
+    if profile == "standard":
         points = [point for point in points if point.standard]
-    only = {which: tuple(peers) for which, peers in values.pop("only", {}).items()}
-    return Scene(name=name, peers=tuple(values.pop("peers")), points=tuple(points), only=only, **values)
-
-
-def values_of(point: Point) -> dict[str, Any]:  # Any: the fields' values
-    """A point's own values; how many processes it takes follows from the others anew."""
-    return {name: value for name, value in dataclasses.asdict(point).items() if name != "processes"}
+    return Scene(name=name, peers=tuple(values.pop("peers")), points=tuple(points), **values)
 
 
 def split(total: int, parts: int) -> list[int]:
