@@ -44,11 +44,7 @@ def cells_of(
     """The cells of a scene. `bytes_each`: what a connection is known to cost a peer; `only`: leave out other peers."""
     cells = []
     for point in scene.points:
-        lacks = check_limits(
-            point.connections + (point.active if scene.kind == "collector" else 0),
-            processes=point.processes,
-            filled=scene.kind == "collector",
-        )
+        lacks = _lacks(scene, point)
         skipped = {}
         for name in scene.peers:
             if only and name not in only:
@@ -58,6 +54,15 @@ def cells_of(
         taking_part = tuple(name for name in scene.peers if name not in skipped and (not only or name in only))
         cells.append(Cell(scene, point, taking_part, skipped))
     return cells
+
+
+def _lacks(scene: Scene, point: Point) -> list[str]:
+    """What keeps this machine from a point, whoever the peer is."""
+    if scene.kind == "collector":
+        return check_limits(point.connections + point.active, filled=True)
+    if scene.kind == "memory":  # one client holds the connections to all servers
+        return check_limits(point.connections * point.processes, filled=True)
+    return check_limits(point.connections, processes=point.processes)
 
 
 def why_not(scene: Scene, point: Point, peer: Peer, profile: str, bytes_each: float) -> str | None:

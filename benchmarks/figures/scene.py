@@ -33,6 +33,7 @@ class Point:
     def __post_init__(self) -> None:
         if not self.processes:
             object.__setattr__(self, "processes", max(1, -(-self.connections // PROCESS_CONNECTIONS)))
+        object.__setattr__(self, "standard_peers", tuple(self.standard_peers))  # TOML has lists
 
     def as_json(self) -> dict[str, float]:
         """What tells it from other points: the four that all have, and what else is set."""

@@ -146,7 +146,7 @@ def test_reports_of_several_generators_are_added_up() -> None:
         "server_cpu_seconds": 0.2,
         "generator_cpu_per_message": 0.001,
     }
-    added = add([Report(busy, [(0.001, 299), (0.5, 1)]), Report(calm, [(0.002, 95), (0.7, 5)])])
+    added = add([Report(busy, [(0.001, 295), (0.5, 5)]), Report(calm, [(0.002, 97), (0.7, 3)])])
     assert added == pytest.approx(
         {
             "messages_per_second": 250.0,
