@@ -38,15 +38,15 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nended; the same command goes on from here", file=sys.stderr)
         return ENDED
-    if arguments.results == RESULTS:
-        draw(RESULTS)
+    if arguments.draw:
+        draw(arguments.results)
     for name in sorted(runner.failed):
         print(f"{peers[name].label} gave nothing sound in some cell", file=sys.stderr)
     return 1 if runner.failed else 0
 
 
 def draw(folder: Path) -> None:
-    """Draw the figures from the journals and write the page, where drawing is possible."""
+    """Draw the figures from a folder's journals and write the page, where drawing is possible."""
     try:
         from figures.page import redraw
     except ImportError as error:
@@ -81,6 +81,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--peer", action="append", default=[], metavar="PEER", help="only this peer (repeatable)")
     parser.add_argument("--fresh", action="store_true", help="measure anew what the journals have")
     parser.add_argument("--plan", action="store_true", help="say what would be measured and how long it takes, and end")
+    parser.add_argument("--no-draw", dest="draw", action="store_false", help="only measure")
     parser.add_argument("--results", type=Path, metavar="DIR", help="where the journals are")
     arguments = parser.parse_args()
     if arguments.results is None:

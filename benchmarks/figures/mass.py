@@ -35,4 +35,4 @@ def measure(turn: Turn) -> None:
     turn.metrics |= {name: added[name] for name in ("p50", "p99") if name in added}
     late = max(report.number("lateness_p99") or 0.0 for report in reports)
     if late > turn.metrics.get("p99", 0.0) / 2:
-        turn.remarks.append(f"the generators were late themselves (p99 {late * 1e3:.1f} ms): they were the limit")
+        turn.remarks.append("the generators were late themselves: they were the limit, not the server")

@@ -32,7 +32,7 @@ def scene_named(name: str, profile: str) -> Scene:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, PROGRAM, "--quick", "--results", folder, *arguments]
+    command = [sys.executable, PROGRAM, "--quick", "--no-draw", "--results", folder, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
