@@ -49,7 +49,7 @@ def crew(turn: Turn, servers: list[Server], connections: int) -> Crew:
 
 def connect_seconds(turn: Turn) -> float:
     """How long connecting may take before it counts as stuck."""
-    each = 1 / CONNECTS_PER_SECOND + 3 * turn.scene.answer_seconds.get(turn.peer.name, 0.0)
+    each = 1 / CONNECTS_PER_SECOND + 3 * turn.scene.answer_seconds_of(turn.peer.name)
     return 60.0 + turn.point.connections * each
 
 

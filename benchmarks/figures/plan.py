@@ -20,7 +20,7 @@ WARM_UP_SECONDS: Final = 1.0  # the generator's own
 CLOSES_PER_SECOND: Final = 50_000.0
 HOLDER_SECONDS: Final = 1.0  # `memory`: connections and bursts that take longer than the waits in which they happen
 IDLE_SECONDS: Final = 4.0  # `mass`
-LONGEST_SECONDS: Final = {"quick": 60.0, "standard": 60.0, "full": 1_200.0}  # of one repetition
+LONGEST_SECONDS: Final = {"quick": 60.0, "standard": 40.0, "full": 1_200.0}  # of one repetition
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def why_not(scene: Scene, point: Point, peer: Peer, profile: str, bytes_each: fl
 def seconds_of(scene: Scene, point: Point, peer: str) -> float:
     """About how long one repetition takes."""
     starting = STARTING_SECONDS + PROCESS_SECONDS * (point.processes - 1)
-    connecting = point.connections * max(1 / CONNECTS_PER_SECOND, scene.answer_seconds.get(peer, 0.0))
+    connecting = point.connections * (1 / CONNECTS_PER_SECOND + scene.answer_seconds_of(peer))
     if scene.kind == "memory":
         return starting + connecting + HOLDER_SECONDS + 2 * LATER_SECONDS
     closing = point.connections / CLOSES_PER_SECOND

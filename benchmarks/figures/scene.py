@@ -56,8 +56,10 @@ class Scene:
     peers: tuple[str, ...]
     points: tuple[Point, ...]
     rounds: int = 3
-    answer_seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """Of peers that need milliseconds for an answer: about how many. The plan has to know, and nothing else does."""
+    answer_seconds: float = 0.0
+    """About how much processor time an answer takes, where that is so much that the plan has to know."""
+    slow_answers: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """The same of peers that take longer."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -66,9 +68,13 @@ class Scene:
             raise ValueError(f"the axis {self.axis!r} is no field of a point")
         if not self.points:
             raise ValueError("it has no points")
-        for names in (self.answer_seconds, *(point.standard_peers for point in self.points)):
+        for names in (self.slow_answers, *(point.standard_peers for point in self.points)):
             if unknown := set(names) - set(self.peers):
                 raise ValueError(f"{', '.join(sorted(unknown))} is none of its peers")
+
+    def answer_seconds_of(self, peer: str) -> float:
+        """About how much processor time an answer of this peer takes, beside what any answer takes."""
+        return self.slow_answers.get(peer, self.answer_seconds)
 
 
 def read_scenes(profile: str, folder: Path = SCENES) -> list[Scene]:

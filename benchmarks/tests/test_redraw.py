@@ -90,6 +90,7 @@ def test_who_is_not_measured_has_a_reason() -> None:
     left_out = [cell.skipped for cell in cells_of(scene_named("http-work", "standard"), PEERS, "standard", {})]
     assert "first answer" in left_out[-1]["uvicorn_loop"]
     assert "uvicorn_native" not in left_out[-1]
+    assert "not in the standard profile" in left_out[-1]["go_hertz"]
 
 
 def test_a_journal_goes_on_with_the_same_commit_and_profile_only(tmp_path: Path) -> None:
