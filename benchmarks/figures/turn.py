@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness import servers
+from harness.added import objections
 from harness.generator import Report
 from harness.machine import Cores, NoiseMeter
 from harness.servers import Peer, Server
@@ -46,6 +47,6 @@ class Turn:
         self.remarks += dict.fromkeys(remark for server in running for remark in server.remarks)
 
     def judge(self, reports: Sequence[Report]) -> None:
-        """Take over what the generators object to, each objection once, and whether fairness was judged by all."""
-        self.problems += dict.fromkeys(problem for report in reports for problem in report.problems)
+        """Take over what the generators object to, and whether fairness was judged by all."""
+        self.problems += objections(reports)
         self.judged = all(report.raw.get("fair") is not None for report in reports)

@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from harness.generator import Report
+from harness.generator import FAILURES, WRONG_ANSWERS, Report
 
 
 def add(reports: Sequence[Report]) -> dict[str, float]:
@@ -40,6 +40,16 @@ def add(reports: Sequence[Report]) -> dict[str, float]:
         "generator_core": total["generator_core"],
         **{name: value for name, value in percentiles.items() if value is not None},
     }
+
+
+def objections(reports: Sequence[Report]) -> list[str]:
+    """What makes the figures worthless: failures of all generators together, with the verdict of one that gave one."""
+    bad = [report for report in reports if report.problems]
+    named = [report for report in bad if report.raw.get("fair") is False or any(map(report.raw.get, WRONG_ANSWERS))]
+    together = {name: sum(int(report.number(name) or 0) for report in bad) for name in FAILURES}
+    together |= {name: any(report.raw.get(name) for report in bad) for name in WRONG_ANSWERS}
+    together |= {"fair": all(report.raw.get("fair") is not False for report in bad)}
+    return Report({**together, "verdict": named[0].raw.get("verdict") if named else None}).problems
 
 
 def quantile(counts: Iterable[tuple[float, int]], share: float) -> float | None:

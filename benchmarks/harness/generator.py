@@ -16,6 +16,13 @@ from harness.servers import Server, without_paths
 
 COMMAND: Final = [sys.executable, "-m", "floodway", "load"]
 GRACE_SECONDS: Final = 60.0  # to connect, to drain and to report
+WRONG_ANSWERS: Final = (
+    "other_statuses",
+    "wrong_lengths",
+    "wrong_sums",
+    "malformed",
+)  # in a report, where there were any
+FAILURES: Final = ("corrupt_bytes", "failed", "broken")  # in a report, how many
 
 
 class GeneratorError(Exception):
@@ -38,7 +45,7 @@ class Report:
     def problems(self) -> list[str]:
         """What makes these figures worthless: wrong answers, failed connections, unfair service."""
         problems = []
-        if any(self.raw.get(key) for key in ("other_statuses", "wrong_lengths", "wrong_sums", "malformed")):
+        if any(self.raw.get(name) for name in WRONG_ANSWERS):
             problems.append(f"wrong answers: {self.raw.get('verdict', 'no verdict')}")
         if corrupt := self.raw.get("corrupt_bytes"):
             problems.append(f"{corrupt} bytes came back wrong")

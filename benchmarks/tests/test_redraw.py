@@ -12,7 +12,7 @@ import pytest
 from figures.journal import Journal, read_lines
 from figures.plan import cells_of
 from figures.scene import Scene, read_scenes, scene_from
-from harness.added import add
+from harness.added import add, objections
 from harness.generator import Report
 from harness.process import process_tree
 from harness.servers import WORK_BODY, read_peers, sum_of
@@ -159,6 +159,16 @@ def test_reports_of_several_generators_are_added_up() -> None:
             "p99": 0.5,
         }
     )
+
+
+def test_what_generators_object_to_is_said_of_all_together() -> None:
+    fair = Report({"fair": True, "verdict": "all alike", "broken": 2})
+    unfair = Report({"fair": False, "verdict": "some were starved", "broken": 3})
+    wrong = Report({"fair": None, "verdict": "2 sums were wrong", "wrong_sums": 2})
+    assert objections([fair, unfair]) == ["5 connections ended before the load did", "unfair: some were starved"]
+    assert objections([fair, wrong]) == ["wrong answers: 2 sums were wrong", "2 connections ended before the load did"]
+    assert objections([wrong]) == ["wrong answers: 2 sums were wrong"]
+    assert objections([Report({"fair": True})]) == []
 
 
 def test_what_is_per_message_is_missing_where_no_message_came_back() -> None:
