@@ -1,4 +1,6 @@
-"""`collector`: how long Python's garbage collector stops a server, with so many connections held.
+"""`collector`: how long Python's garbage collector stops a server, while so many connections are opened and held.
+
+Opening leaves objects behind, and so makes collections; echoes, in the long run, leave none.
 
 The peer notes each pause (`gc.callbacks`). Asked by a signal it says in one JSON line what there was since the last
 time, and how long a full collection takes that it makes for us: `peers/collector_report.py`.
@@ -33,6 +35,7 @@ def measure(turn: Turn) -> None:
         "longest": loaded["longest"],
         "total": loaded["total"],
         "full": loaded["full"],
+        "connecting_pauses": connecting["pauses"],
         "connecting_longest": connecting["longest"],
         "connecting_total": connecting["total"],
     }
