@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from drill import figures, namespace
-from drill.checks import RESERVE_BYTES, descriptor_limit, lacks
+from drill.checks import descriptor_limit, lacks
 from drill.clients import Client, Order
 from drill.guard import Guard
 from drill.memory import available_bytes, share_of, slab_bytes
 from drill.servers import DrillError, Servers
 from drill.size import Size, size_for
-from harness.machine import describe_machine
+from harness.machine import RESERVE_BYTES, describe_machine
 from harness.result import commit, today
 
 import floodway

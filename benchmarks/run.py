@@ -6,20 +6,20 @@ that is slow for a while slows all of them, and ratios are taken within a round.
 
 import argparse
 import os
-import platform
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from figures.series import read_journal
-from harness import generator, servers
+from harness import generator
 from harness.machine import Patience, check_limits, describe_machine, divide_cores
 from harness.measure import Repetition, measure
 from harness.metric import METRICS
+from harness.prepared import Prepared
 from harness.result import Result, commit, read_results, today, write_result
 from harness.scenario import Scenario, read_scenarios
-from harness.servers import FREE_THREADED, ROOT, Peer, UnavailableError, calibrate, prepare, read_peers
+from harness.servers import FREE_THREADED, ROOT, Peer, calibrate, read_peers
 from harness.table import Row, cell_rows, notes, verdict_rows
 from report import JOURNALS, REPORT, RESULTS, report
 from rich.console import Console
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 class Runner:
-    """Runs scenarios; knows what was built, what cannot take part, and why."""
+    """Runs scenarios."""
 
     def __init__(self, console: Console, *, quick: bool, repetitions: int | None, only_peers: Sequence[str]) -> None:
         self._console = console
@@ -61,8 +61,7 @@ class Runner:
         self._repetitions = repetitions or (QUICK_REPETITIONS if quick else STANDARD_REPETITIONS)
         self._peers = read_peers()
         self._only_peers = only_peers
-        self._versions: dict[str, dict[str, str]] = {}
-        self._unavailable: dict[str, str] = {}
+        self._prepared = Prepared(self._peers)
         self._no_generator = generator.check_available()
         self._additions: dict[float, int] = {}
         self._commit = commit()
@@ -87,7 +86,7 @@ class Runner:
             seconds=0.0,
             commit=self._commit,
             machine=describe_machine(),
-            versions=self._versions_of(taking_part),
+            versions=self._prepared.versions(peer.name for peer in taking_part),
             labels={name: self._peers[name].label for name in scenario.peers},
             cores={"server": sorted(cores.server), "generator": sorted(cores.generator), "apart": cores.apart},
             waited_for_quiet=0.0,
@@ -119,27 +118,11 @@ class Runner:
                 continue
             if impossible:
                 skipped[name] = "; ".join(impossible)
-            elif reason := self._peers[name].refusal(scenario.load.connections) or self._prepare(name):
+            elif reason := self._peers[name].refusal(scenario.load.connections) or self._prepared.lacks(name):
                 skipped[name] = reason
             else:
                 taking_part.append(self._peers[name])
         return taking_part, skipped
-
-    def _prepare(self, name: str) -> str | None:
-        """Build a peer, once. Returns why it cannot take part, or None."""
-        if name not in self._versions and name not in self._unavailable:
-            try:
-                self._versions[name] = prepare(self._peers[name])
-                servers.substitute(self._peers[name].command)
-            except UnavailableError as error:
-                self._unavailable[name] = str(error)
-        return self._unavailable.get(name)
-
-    def _versions_of(self, peers: Iterable[Peer]) -> dict[str, str]:
-        versions = {"python": f"{platform.python_implementation()} {platform.python_version()}"}
-        for peer in peers:
-            versions |= self._versions[peer.name]
-        return versions
 
     def _work(self, scenario: Scenario) -> int:
         """The additions of one message. Calibrated once, so that all peers of the cell do the same work."""

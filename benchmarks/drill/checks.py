@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from harness.machine import KERNEL_BYTES, RESERVE_BYTES
+
 from drill.memory import available_bytes
 from drill.size import ACTIVE_SHARE, Size
 
-RESERVE_BYTES: Final = 2 << 30
-"""Never used: below it the drill ends, whatever it was doing."""
-KERNEL_BYTES: Final = 10_500
-"""Of both ends of a connection on loopback: two sockets, two files, two entries in the table, two epoll items."""
 USER_BYTES: Final = 300
 """Of both ends: the server's slot and object, and the generator's record."""
 PROCESS_BYTES: Final = 14 << 20

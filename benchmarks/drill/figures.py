@@ -1,8 +1,9 @@
 """From what was seen to figures: the result file, and the lines that people read."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
+
+from harness.added import quantile
 
 from drill.memory import Share
 
@@ -15,20 +16,8 @@ Report = Mapping[str, Any]  # a generator's, from JSON
 
 def latency(reports: Iterable[Report]) -> dict[str, float | None]:
     """Percentiles over the messages of all generators together, in seconds."""
-    counts: Counter[float] = Counter()
-    for report in reports:
-        for seconds, count in report["latency_counts"]:
-            counts[seconds] += count
-    return {name: _quantile(counts, quantile) for name, quantile in QUANTILES.items()}
-
-
-def _quantile(counts: Counter[float], quantile: float) -> float | None:
-    wanted, seen = quantile * counts.total(), 0
-    for seconds in sorted(counts):
-        seen += counts[seconds]
-        if seen >= wanted:
-            return seconds
-    return None
+    counts = [pair for report in reports for pair in report["latency_counts"]]
+    return {name: quantile(counts, share) for name, share in QUANTILES.items()}
 
 
 def totals(reports: Sequence[Report]) -> dict[str, int]:

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.machine import meminfo
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -38,16 +40,9 @@ def share_of(pids: Iterable[int]) -> Share:
 
 def slab_bytes() -> int:
     """Of the whole machine: what the kernel keeps its own objects in, sockets and files among them."""
-    return _meminfo("Slab")
+    return meminfo("Slab")
 
 
 def available_bytes() -> int:
     """What may still be used without swapping."""
-    return _meminfo("MemAvailable")
-
-
-def _meminfo(name: str) -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith(name + ":"):
-            return int(line.split()[1]) * 1024
-    raise LookupError(f"/proc/meminfo has no {name}")
+    return meminfo("MemAvailable")

@@ -16,6 +16,13 @@ from harness.servers import Server, without_paths
 
 COMMAND: Final = [sys.executable, "-m", "floodway", "load"]
 GRACE_SECONDS: Final = 60.0  # to connect, to drain and to report
+WRONG_ANSWERS: Final = (
+    "other_statuses",
+    "wrong_lengths",
+    "wrong_sums",
+    "malformed",
+)  # in a report, where there were any
+FAILURES: Final = ("corrupt_bytes", "failed", "broken")  # in a report, how many
 
 
 class GeneratorError(Exception):
@@ -27,6 +34,7 @@ class Report:
     """What the generator found. Seconds and bytes; None where it could not tell."""
 
     raw: Mapping[str, Any]  # Any: JSON, kept as it came for the result file
+    latency_counts: Sequence[tuple[float, int]] = ()  # (seconds, how many): bulky, for those who add several reports up
 
     def number(self, key: str) -> float | None:
         """A figure, or None if it is missing or says nothing."""
@@ -37,7 +45,7 @@ class Report:
     def problems(self) -> list[str]:
         """What makes these figures worthless: wrong answers, failed connections, unfair service."""
         problems = []
-        if any(self.raw.get(key) for key in ("other_statuses", "wrong_lengths", "wrong_sums", "malformed")):
+        if any(self.raw.get(name) for name in WRONG_ANSWERS):
             problems.append(f"wrong answers: {self.raw.get('verdict', 'no verdict')}")
         if corrupt := self.raw.get("corrupt_bytes"):
             problems.append(f"{corrupt} bytes came back wrong")
@@ -57,6 +65,9 @@ class Order:
     load: Load
     mode: str  # "echo", "idle", "flood" or "handshake"
     first: bool = False
+    active: int | None = None  # how many take part in the load; None: all
+    additions: int = 0  # over HTTP: POST bodies, and check the sum in each answer
+    source: str | None = None  # first of the local addresses
 
 
 def run(server: Server, orders: Sequence[Order], cores: frozenset[int]) -> tuple[list[Report], list[str]]:
@@ -68,9 +79,9 @@ def run(server: Server, orders: Sequence[Order], cores: frozenset[int]) -> tuple
             with inherited(cores, first=order.first) as granted:
                 if order.first and not granted:
                     remarks.append("the pinging generator had to share its core as an equal (no SCHED_FIFO)")
-                started.append(_start(server, order))
+                started.append(start(server, order))
         deadline = max(order.load.seconds for order in orders) + GRACE_SECONDS
-        return [_finish(process, deadline) for process in started], remarks
+        return [finish(process, deadline) for process in started], remarks
     finally:
         for process in started:
             process.kill()
@@ -86,7 +97,8 @@ def check_available() -> str | None:
     return f"`floodway load` does not run: {without_paths(lines[-1]) if lines else done.returncode}"
 
 
-def _start(server: Server, order: Order) -> subprocess.Popen[str]:
+def start(server: Server, order: Order, *, on_cue: bool = False) -> subprocess.Popen[str]:
+    """A generator process; with `on_cue` it waits for a line on its standard input before each phase."""
     load = order.load
     scheme = "tcp" if server.peer.protocol == "echo" else server.peer.protocol
     arguments = [
@@ -101,10 +113,22 @@ def _start(server: Server, order: Order) -> subprocess.Popen[str]:
         arguments += ["--size", str(load.size)]
     if load.rate is not None:
         arguments += ["--rate", str(load.rate)]
-    return subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if order.active is not None:
+        arguments += ["--active", str(order.active)]
+    if order.additions:
+        arguments += ["--additions", str(order.additions)]
+    if order.source is not None:
+        arguments += ["--source", order.source]
+    if on_cue:
+        arguments += ["--on-cue"]
+    stdin = subprocess.PIPE if on_cue else None
+    return subprocess.Popen(
+        [*COMMAND, *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
-def _finish(process: subprocess.Popen[str], seconds: float) -> Report:
+def finish(process: subprocess.Popen[str], seconds: float) -> Report:
+    """Wait for a generator's end and read its report. Raises GeneratorError if there is none within so many seconds."""
     try:
         output, errors = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -115,5 +139,5 @@ def _finish(process: subprocess.Popen[str], seconds: float) -> Report:
         lines = [line.strip() for line in errors.splitlines() if line.strip()]
         reason = without_paths(lines[-1]) if lines else "it said nothing"
         raise GeneratorError(f"the generator ended with {process.returncode} and no report: {reason}") from None
-    report.pop("latency_counts", None)  # bulky, and only of use to those who add several up
-    return Report(report)
+    counts = report.pop("latency_counts", ())
+    return Report(report, [(seconds, count) for seconds, count in counts])

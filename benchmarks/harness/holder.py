@@ -79,9 +79,18 @@ class Holder:
             if now == last:
                 break
             last = now
+        self._check_kept()
+        return last
+
+    def rss(self) -> int:
+        """The server's resident memory now. Raises HolderError as `settled_rss` does."""
+        now = resident_bytes(self._server.pid)
+        self._check_kept()
+        return now
+
+    def _check_kept(self) -> None:
         if (kept := self._accepted()) < len(self._connections):
             raise HolderError(f"the server had kept {kept} of {len(self._connections)} connections")
-        return last
 
     def _connect(self, number: int) -> socket.socket:
         connection = socket.socket()

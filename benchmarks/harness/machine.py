@@ -20,6 +20,10 @@ QUIET_CORES: Final = 0.10  # a machine that is busier than this, in cores, is no
 WAIT_SECONDS: Final = 20.0  # a cell waits at most so long for a quiet machine
 SAMPLE_SECONDS: Final = 0.4
 SOURCE_ADDRESSES: Final = 4  # over which the clients spread, in 127.0.0.0/8; each has a port range of its own
+KERNEL_BYTES: Final = 10_500
+"""Of both ends of a connection on loopback: two sockets, two files, two entries in the table, two epoll items."""
+RESERVE_BYTES: Final = 2 << 30
+"""Of memory, never used: a machine that swaps measures nothing, and may take its neighbours with it."""
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
@@ -70,21 +74,23 @@ def inherited(cores: frozenset[int], *, first: bool = False) -> Iterator[bool]:
 
 
 class NoiseMeter:
-    """Tells, from its making to `read`, how many cores were busy with neither the server nor with us."""
+    """Tells, from its making to `read`, how many cores were busy with neither the servers nor with us."""
 
-    def __init__(self, server_pid: int) -> None:
-        self._server_pid = server_pid
+    def __init__(self, *server_pids: int) -> None:
+        self._server_pids = server_pids
         self._began = time.monotonic()
         self._busy, self._stolen = _busy_seconds()
-        self._ours = _own_seconds() + cpu_seconds(server_pid)
+        self._ours = self._our_seconds()
 
     def read(self) -> tuple[float, float]:
-        """Foreign load and time stolen by the hypervisor, both in cores. While the server lives."""
+        """Foreign load and time stolen by the hypervisor, both in cores. While the servers live."""
         elapsed = time.monotonic() - self._began
         busy, stolen = _busy_seconds()
-        ours = _own_seconds() + cpu_seconds(self._server_pid)
-        foreign = (busy - self._busy) - (ours - self._ours)
+        foreign = (busy - self._busy) - (self._our_seconds() - self._ours)
         return max(0.0, foreign / elapsed), max(0.0, (stolen - self._stolen) / elapsed)
+
+    def _our_seconds(self) -> float:
+        return _own_seconds() + sum(cpu_seconds(pid) for pid in self._server_pids)
 
 
 @dataclass(slots=True)
@@ -108,21 +114,46 @@ class Patience:
                 return
 
 
-def check_limits(connections: int) -> list[str]:
-    """What keeps this machine from so many connections, each with the command that mends it. Raises the soft limit."""
+def check_limits(connections: int, *, processes: int = 1, filled: bool = False) -> list[str]:
+    """What keeps this machine from so many connections, each with the command that mends it. Raises the soft limit.
+
+    They are over so many servers, and as many clients. With `filled`, servers know that all their descriptors are for
+    connections; otherwise they may keep some: Floodway takes connections up to 80 % of its descriptors.
+    """
     problems = []
-    needed = connections * 13 // 10 + 256  # Floodway takes connections up to 80 % of its descriptors
+    share = -(-connections // processes)
+    needed = share * (10 if filled else 13) // 10 + 256
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:
-        problems.append(f"{connections} connections need {needed} descriptors and the limit is {hard}; "
+        problems.append(f"{share} connections need {needed} descriptors and the limit is {hard}; "
                         f"run `ulimit -n {needed}` as root first")  # fmt: skip
     elif soft != resource.RLIM_INFINITY and soft < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     low, high = _port_range()
-    if (high - low) * SOURCE_ADDRESSES < connections * 2:
-        problems.append(f"{connections} connections need more ports than {low}-{high}; "
+    if (high - low) * SOURCE_ADDRESSES < share * 2:
+        problems.append(f"{share} connections need more ports than {low}-{high}; "
                         'run `sysctl -w net.ipv4.ip_local_port_range="10000 65000"`')  # fmt: skip
     return problems
+
+
+def check_memory(connections: int, each: float = 0.0) -> str | None:
+    """Why so many connections do not fit into memory, if a server takes `each` bytes for one; None if they do."""
+    needed = connections * (KERNEL_BYTES + each) + RESERVE_BYTES
+    available = meminfo("MemAvailable")
+    if needed <= available:
+        return None
+    return (
+        f"{connections} connections take {needed / 2**30:.1f} GiB with a reserve ({each:.0f} bytes of a server each), "
+        f"and {available / 2**30:.1f} GiB are available; end what uses it: `ps aux --sort=-rss | head`"
+    )
+
+
+def meminfo(name: str) -> int:
+    """A line of /proc/meminfo, in bytes. Raises LookupError if there is none of this name."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(f"/proc/meminfo has no {name}")
 
 
 def describe_machine() -> dict[str, str | int]:

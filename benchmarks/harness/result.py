@@ -70,7 +70,15 @@ def commit() -> str:
     head = _git("rev-parse", "--short=12", "HEAD")
     if not head:
         return "unknown"
-    changed = _git("status", "--porcelain", "--", "crates", "src", "benchmarks/peers", "benchmarks/harness")
+    measured = (
+        "crates",
+        "src",
+        "benchmarks/peers",
+        "benchmarks/harness",
+        "benchmarks/figures/*.py",
+        "benchmarks/figures/scenes",
+    )
+    changed = _git("status", "--porcelain", "--", *measured)
     return f"{head} with changes" if changed else head
 
 

@@ -25,6 +25,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent  # benchmarks/
 FREE_THREADED: Final = "FLOODWAY_FT_PYTHON"  # names a free-threaded interpreter that has floodway installed
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 5.0
+WORK_BODY: Final = bytes(range(256)) * 4  # what a server that sums is asked first
 
 
 class UnavailableError(Exception):
@@ -78,6 +79,17 @@ class Server:
     remarks: list[str]
     process: subprocess.Popen[str]
     errors: IO[str]
+    said: "queue.SimpleQueue[str | None]"  # what it prints beside where it listens; None at its end
+
+    def next_line(self) -> str:
+        """What it says next, or has said already. Raises ServerError if it does not within some seconds."""
+        try:
+            line = self.said.get(timeout=START_SECONDS)
+        except queue.Empty:
+            raise ServerError(f"said nothing for {START_SECONDS:.0f} s") from None
+        if line is None:
+            raise ServerError(f"ended instead of saying something: {last_line(self.errors)}")
+        return line
 
     def check_alive(self) -> None:
         """Raise ServerError if it has ended."""
@@ -117,28 +129,47 @@ def prepare(peer: Peer) -> dict[str, str]:
 @contextlib.contextmanager
 def running(peer: Peer, cores: frozenset[int], *, additions: int = 0) -> Iterator[Server]:
     """Start a peer on these cores; yield once it listens; end it with SIGTERM. Raises ServerError."""
-    port = _free_port() if peer.is_told_its_port else 0
-    command = substitute(peer.command, additions=additions, port=port)
-    with tempfile.TemporaryFile("w+") as errors:
-        with inherited(cores):
-            process = subprocess.Popen(
-                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
-            )
+    with running_several(peer, cores, 1, additions=additions) as (server,):
+        yield server
+
+
+@contextlib.contextmanager
+def running_several(peer: Peer, cores: frozenset[int], count: int, *, additions: int = 0) -> Iterator[list[Server]]:
+    """Start a peer so many times, each on a port of its own; yield once all listen; end them. Raises ServerError."""
+    ports = _free_ports(count) if peer.is_told_its_port else [0] * count
+    with contextlib.ExitStack() as files:
+        servers: list[Server] = []
         try:
-            host, port = _wait_answering(peer, process, errors, port) if port else _wait_listening(process, errors)
-            server = Server(peer, process.pid, host, port, [], process, errors)
-            yield server
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                server.remarks.append(f"still ran {STOP_SECONDS:.0f} s after SIGTERM and was killed")
+            for port in ports:
+                errors = files.enter_context(tempfile.TemporaryFile("w+"))
+                command = substitute(peer.command, additions=additions, port=port)
+                with inherited(cores):
+                    process = subprocess.Popen(
+                        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+                    )
+                servers.append(Server(peer, process.pid, "127.0.0.1", port, [], process, errors, queue.SimpleQueue()))
+            for server in servers:  # they start side by side
+                listening = _read_output(server)
+                if server.port:
+                    _wait_answering(server, additions)
+                else:
+                    _wait_listening(server, listening)
+            yield servers
+            for server in servers:
+                server.process.send_signal(signal.SIGTERM)
+            deadline = time.monotonic() + STOP_SECONDS
+            for server in servers:
+                try:
+                    server.process.wait(max(0.0, deadline - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    server.remarks.append(f"still ran {STOP_SECONDS:.0f} s after SIGTERM and was killed")
         finally:
-            with contextlib.suppress(ProcessLookupError):  # all have ended
-                os.killpg(process.pid, signal.SIGKILL)  # its workers too: they would go on, and hold its output open
-            process.wait()
-            if process.stdout:
-                process.stdout.close()
+            for server in servers:
+                with contextlib.suppress(ProcessLookupError):  # all have ended
+                    os.killpg(server.pid, signal.SIGKILL)  # its workers too: they would go on, and hold its output open
+                server.process.wait()
+                if server.process.stdout:
+                    server.process.stdout.close()
 
 
 def substitute(command: tuple[str, ...], *, additions: int = 0, port: int = 0) -> list[str]:
@@ -207,61 +238,76 @@ def _output(command: tuple[str, ...], directory: Path) -> str:
     return done.stdout
 
 
-def _wait_listening(process: subprocess.Popen[str], errors: IO[str]) -> tuple[str, int]:
-    """The address that a server prints."""
-    found = _listening_lines(process)
+def _wait_listening(server: Server, listening: "queue.SimpleQueue[str | None]") -> None:
+    """Learn the address that a server prints."""
     try:
-        address = found.get(timeout=START_SECONDS)
+        address = listening.get(timeout=START_SECONDS)
     except queue.Empty:
         raise ServerError(f"did not say within {START_SECONDS:.0f} s where it listens") from None
     if address is None:
-        raise ServerError(f"ended before it listened: {last_line(errors)}")
-    host, _, port = address.rpartition(":")
-    return host, int(port)
+        raise ServerError(f"ended before it listened: {last_line(server.errors)}")
+    server.host, _, port = address.rpartition(":")
+    server.port = int(port)
 
 
-def _client_for(peer: Peer, port: int) -> http.client.HTTPConnection:
-    if peer.protocol == "https":
-        return http.client.HTTPSConnection("127.0.0.1", port, timeout=1, context=unverified_context())
-    return http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+def _client_for(server: Server) -> http.client.HTTPConnection:
+    if server.peer.protocol == "https":
+        return http.client.HTTPSConnection(server.host, server.port, timeout=1, context=unverified_context())
+    return http.client.HTTPConnection(server.host, server.port, timeout=1)
 
 
-def _wait_answering(peer: Peer, process: subprocess.Popen[str], errors: IO[str], port: int) -> tuple[str, int]:
-    """The address that an HTTP server was told, once it answers there: by then its workers run, if it has any."""
-    _listening_lines(process)
+def _wait_answering(server: Server, additions: int) -> None:
+    """Return once an HTTP server answers at the port that it was told: by then its workers run, if it has any."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise ServerError(f"ended before it answered: {last_line(errors)}")
-        client = _client_for(peer, port)
+        if server.process.poll() is not None:
+            raise ServerError(f"ended before it answered: {last_line(server.errors)}")
+        client = _client_for(server)
         try:
-            client.request("GET", "/", headers={"Connection": "close"})
-            if (status := client.getresponse().status) != http.client.OK:
-                raise ServerError(f"answered its first request with status {status}: {last_line(errors)}")
-            return "127.0.0.1", port
+            if server.peer.does == "work":
+                client.request("POST", "/", WORK_BODY, headers={"Connection": "close"})
+            else:
+                client.request("GET", "/", headers={"Connection": "close"})
+            answer = client.getresponse()
+            if answer.status != http.client.OK:
+                raise ServerError(f"answered its first request with status {answer.status}: {last_line(server.errors)}")
+            if server.peer.does == "work" and (body := answer.read()) != sum_of(WORK_BODY, additions):
+                raise ServerError(f"answered its first request with a wrong sum, {body[:20]!r}")
+            return
         except (OSError, http.client.HTTPException):
             time.sleep(0.05)  # until the next try
         finally:
             client.close()
-    raise ServerError(f"did not answer within {START_SECONDS:.0f} s: {last_line(errors)}")
+    raise ServerError(f"did not answer within {START_SECONDS:.0f} s: {last_line(server.errors)}")
 
 
-def _listening_lines(process: subprocess.Popen[str]) -> "queue.SimpleQueue[str | None]":
+def sum_of(body: bytes, additions: int) -> bytes:
+    """The right answer to a POST of this body: the sum of so many of its bytes, round and round, as long as it is."""
+    rounds, rest = divmod(additions, len(body))
+    return str(rounds * sum(body) + sum(body[:rest])).encode().ljust(len(body))
+
+
+def _read_output(server: Server) -> "queue.SimpleQueue[str | None]":
     """The addresses that a server prints, then None. A thread reads to the end, so that it never blocks on writing."""
     found: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def read() -> None:
-        assert process.stdout is not None
+        assert server.process.stdout is not None
         with contextlib.suppress(ValueError):  # closed while we read: the repetition is over
-            for line in process.stdout:
+            for line in server.process.stdout:
                 if line.startswith("listening "):
                     found.put(line.split()[1])
+                else:
+                    server.said.put(line)
         found.put(None)
+        server.said.put(None)
 
     threading.Thread(target=read, daemon=True).start()
     return found
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+def _free_ports(count: int) -> list[int]:
+    """Different ones: all are held until the last is found."""
+    with contextlib.ExitStack() as probes:
+        sockets = [probes.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(probe.getsockname()[1]) for probe in sockets]

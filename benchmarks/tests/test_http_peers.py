@@ -18,7 +18,7 @@ from harness.servers import Server, ServerError, UnavailableError, prepare, read
 
 ALL_CORES = divide_cores(share=True).server
 PEERS = read_peers()
-# test_work_peers.py has those that do work.
+# Those with work are tested in test_work_peers.py.
 HTTP = [name for name, peer in PEERS.items() if peer.protocol in ("http", "https") and not peer.does]
 HTTPS = [name for name, peer in PEERS.items() if peer.protocol == "https"]
 BODIES = (b"Hello, world!", b'{"message":"Hello, world!"}')

@@ -1,0 +1,36 @@
+"""What a server says of its garbage collector's pauses: on a signal, in one line of JSON.
+
+`pauses` (how many), `longest` and `total` (seconds) are since the last time, and `full` are the seconds of a collection
+of everything that is made right then, and which is none of the pauses.
+"""
+
+import gc
+import json
+import signal
+import time
+from typing import Final
+
+ASK: Final = signal.SIGUSR2
+
+
+class Report:
+    """Notes every pause from its making on, and answers ASK. To be made in the main thread, which handles signals."""
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._pauses: list[float] = []
+        gc.callbacks.append(self._note)
+        signal.signal(ASK, self._answer)
+
+    def _note(self, phase: str, _information: dict[str, int]) -> None:
+        if phase == "start":
+            self._began = time.perf_counter()
+        else:
+            self._pauses.append(time.perf_counter() - self._began)
+
+    def _answer(self, *_: object) -> None:
+        pauses, self._pauses = self._pauses, []
+        gc.collect()
+        full = self._pauses.pop()
+        answer = {"pauses": len(pauses), "longest": max(pauses, default=0.0), "total": sum(pauses), "full": full}
+        print(json.dumps(answer), flush=True)
