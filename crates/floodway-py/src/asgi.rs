@@ -1,182 +1,113 @@
-//! ASGI: a request's scope, and what an application gets as `receive` and `send` (ASGI, HTTP, spec version 2.4).
+//! ASGI: what an application gets as `receive` and `send` (ASGI, HTTP, spec version 2.4), and the task that it runs in.
 //!
 //! Here because it runs for every request; what is rare (errors, lifespan) is Python's (`floodway.app.asgi`).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use floodway_app::http1::Version;
-use floodway_conn::Security;
-use floodway_tls::pem_of;
-use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::exceptions::{PyException, PyKeyError, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use crate::awaitables::{Ready, Waiting};
-use crate::connection::Connection;
 use crate::request::Request;
-
-/// The most names of headers that are kept, so that no client can fill the memory with them.
-const MAX_NAMES: usize = 256;
+use crate::scope::Scopes;
 
 /// What all requests of one event loop have in common. Belongs to that loop's thread.
 #[pyclass(module = "floodway._core")]
 pub(crate) struct AsgiContext {
-    /// A scope with every key, in order.
-    template: Py<PyDict>,
-    /// The template's "root_path".
-    root_path: String,
-    state: Py<PyDict>,
-    /// Whether the template's "server" holds for every connection.
-    knows_server: bool,
+    /// What answers requests, and how it is called: with the scopes that these make, or with the exchange.
+    application: Py<PyAny>,
+    scopes: Option<Scopes>,
     create_future: Py<PyAny>,
-    /// The names of headers, as objects that are there already.
-    names: HashMap<Box<[u8]>, Py<PyBytes>>,
+    /// `asyncio.Task`, and what it is given beside a coroutine.
+    task: Py<PyAny>,
+    task_options: Py<PyDict>,
     done: Py<Ready>,
 }
+
+/// A request that is not over, and its task; or why it has none.
+type Begun = (Py<AsgiExchange>, Py<PyAny>);
 
 #[pymethods]
 impl AsgiContext {
     #[new]
+    #[pyo3(signature = (application, *, template, state, create_future, task, task_options))]
     fn new(
         py: Python<'_>,
-        template: Py<PyDict>,
+        application: Py<PyAny>,
+        template: Option<Bound<'_, PyDict>>,
         state: Py<PyDict>,
         create_future: Py<PyAny>,
+        task: Py<PyAny>,
+        task_options: Py<PyDict>,
     ) -> PyResult<Self> {
-        let knows_server = !template
-            .bind(py)
-            .get_item("server")?
-            .is_none_or(|server| server.is_none());
-        let root_path = match template.bind(py).get_item("root_path")? {
-            Some(path) => path.extract()?,
-            None => String::new(),
-        };
         Ok(Self {
-            template,
-            root_path,
-            state,
-            knows_server,
+            application,
+            scopes: template
+                .map(|template| Scopes::new(template, state))
+                .transpose()?,
             create_future,
-            names: HashMap::new(),
+            task,
+            task_options,
             done: Py::new(py, Ready::new(None))?,
         })
+    }
+
+    /// Have a request answered by a task. None: it is over already, and the answer complete.
+    ///
+    /// In place of the task stands the exception that kept it from being made.
+    fn begin(slf: &Bound<'_, Self>, request: Py<Request>) -> PyResult<Option<Begun>> {
+        let py = slf.py();
+        let exchange = Bound::new(py, AsgiExchange::new(slf.clone().unbind(), request))?;
+        let task = match Self::start(slf, &exchange) {
+            Ok(task) => task,
+            Err(error) if error.is_instance_of::<PyException>(py) => {
+                return Ok(Some((exchange.unbind(), error.into_value(py).into_any())));
+            }
+            Err(error) => return Err(error),
+        };
+        let is_over = exchange.borrow().is_finished(py)
+            && task.call_method0(pyo3::intern!(py, "done"))?.is_truthy()?
+            && task
+                .call_method0(pyo3::intern!(py, "exception"))
+                .is_ok_and(|error| error.is_none()); // it raises for one that was cancelled
+        Ok((!is_over).then(|| (exchange.unbind(), task.unbind())))
     }
 }
 
 impl AsgiContext {
-    /// A copy of the template's.
-    fn extensions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let extensions = self.template.bind(py).get_item("extensions")?;
-        match extensions {
-            Some(extensions) => extensions.cast::<PyDict>()?.copy(),
-            None => Ok(PyDict::new(py)),
-        }
-    }
-
-    fn headers<'py>(&mut self, py: Python<'py>, request: &Request) -> PyResult<Bound<'py, PyList>> {
-        let headers = PyList::empty(py);
-        for (name, value) in request.head().headers() {
-            let name = if let Some(known) = self.names.get(name) {
-                known.bind(py).clone()
-            } else {
-                let new = PyBytes::new(py, name);
-                if self.names.len() < MAX_NAMES {
-                    self.names.insert(name.into(), new.clone().unbind());
-                }
-                new
-            };
-            headers.append(PyTuple::new(py, [name, PyBytes::new(py, value)])?)?;
-        }
-        Ok(headers)
-    }
-
-    fn scope<'py>(
-        &mut self,
-        py: Python<'py>,
-        request: &Request,
-        connection: &Bound<'py, Connection>,
-    ) -> PyResult<Bound<'py, PyDict>> {
-        let scope = self.template.bind(py).copy()?;
-        for own in [pyo3::intern!(py, "asgi"), pyo3::intern!(py, "extensions")] {
-            if let Some(shared) = scope.get_item(own)? {
-                scope.set_item(own, shared.cast::<PyDict>()?.copy()?)?;
-            }
-        }
-        let head = request.head();
-        if head.version() != Version::Http11 {
-            scope.set_item(pyo3::intern!(py, "http_version"), request.http_version(py))?;
-        }
-        if head.method() != b"GET" {
-            scope.set_item(pyo3::intern!(py, "method"), request.method(py))?;
-        }
-        if connection.get().is_secure() || request.told_secure().is_some() {
-            scope.set_item(pyo3::intern!(py, "scheme"), request.scheme(py))?;
-            if let Some(security) = connection.get().security(py)? {
-                let extensions = self.extensions(py)?;
-                extensions.set_item(pyo3::intern!(py, "tls"), tls_extension(py, &security)?)?;
-                scope.set_item(pyo3::intern!(py, "extensions"), extensions)?;
-            }
-        }
-        let mut path = request.path(py);
-        let mut raw_path = request.raw_path(py);
-        if !self.root_path.is_empty() && !is_below(head.path(), self.root_path.as_bytes()) {
-            // ASGI's path has it, also where a proxy has taken it away.
-            path = PyString::new(py, &format!("{}{}", self.root_path, path.to_str()?));
-            raw_path = PyBytes::new(py, &[self.root_path.as_bytes(), head.path()].concat());
-        }
-        scope.set_item(pyo3::intern!(py, "path"), path)?;
-        scope.set_item(pyo3::intern!(py, "raw_path"), raw_path)?;
-        if !head.query().is_empty() {
-            scope.set_item(pyo3::intern!(py, "query_string"), request.raw_query(py))?;
-        }
-        scope.set_item(pyo3::intern!(py, "headers"), self.headers(py, request)?)?;
-        scope.set_item(
-            pyo3::intern!(py, "client"),
-            endpoint(request.peer(py)?.bind(py)),
-        )?;
-        if !self.knows_server {
-            let local = Connection::local(connection)?.into_bound(py);
-            let server = match local.cast::<PyTuple>() {
-                Ok(local) => local.get_slice(0, 2).into_any(),
-                Err(_) => (local, py.None()).into_pyobject(py)?.into_any(),
-            };
-            scope.set_item(pyo3::intern!(py, "server"), server)?;
-        }
-        scope.set_item(pyo3::intern!(py, "state"), self.state.bind(py).copy()?)?;
-        Ok(scope)
-    }
-}
-
-/// Whether a path is that of a mount, or below it.
-fn is_below(path: &[u8], mount: &[u8]) -> bool {
-    path.strip_prefix(mount)
-        .is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
-}
-
-/// The TLS extension, version 0.2. The certificate that the server has shown and the name in the client's are not told: the
-/// specification lets both be None.
-fn tls_extension<'py>(py: Python<'py>, security: &Security) -> PyResult<Bound<'py, PyDict>> {
-    let extension = PyDict::new(py);
-    extension.set_item("server_cert", py.None())?;
-    let chain = security.peer_certificates.iter().map(|der| pem_of(der));
-    extension.set_item(
-        "client_cert_chain",
-        PyList::new(py, chain.collect::<Vec<_>>())?,
-    )?;
-    extension.set_item("client_cert_name", py.None())?;
-    extension.set_item("client_cert_error", py.None())?;
-    extension.set_item("tls_version", security.version_number)?;
-    extension.set_item("cipher_suite", security.cipher_number)?;
-    Ok(extension)
-}
-
-/// Host and port; None for a peer that has no such address.
-fn endpoint<'py>(address: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
-    match address.cast::<PyTuple>() {
-        Ok(address) if address.len() > 2 => address.get_slice(0, 2).into_any(),
-        Ok(address) => address.clone().into_any(),
-        Err(_) => address.py().None().into_bound(address.py()),
+    /// Calls the application, and makes a task of its coroutine.
+    fn start<'py>(
+        slf: &Bound<'py, Self>,
+        exchange: &Bound<'py, AsgiExchange>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let scope = {
+            let mut context = slf.borrow_mut();
+            let exchange = exchange.borrow();
+            let request = exchange.request.bind(py).borrow();
+            let scopes = context.scopes.as_mut();
+            scopes
+                .map(|scopes| scopes.of(&request, request.on(py)))
+                .transpose()?
+        };
+        let (application, task, options) = {
+            let context = slf.borrow(); // not while Python runs
+            (
+                context.application.clone_ref(py).into_bound(py),
+                context.task.clone_ref(py).into_bound(py),
+                context.task_options.clone_ref(py).into_bound(py),
+            )
+        };
+        let coroutine = if let Some(scope) = scope {
+            let receive = exchange.getattr(pyo3::intern!(py, "receive"))?;
+            let send = exchange.getattr(pyo3::intern!(py, "send"))?;
+            application.call1((scope, receive, send))?
+        } else {
+            application.call1((exchange,))?
+        };
+        task.call((coroutine,), Some(&options))
     }
 }
 
@@ -214,9 +145,7 @@ pub(crate) struct AsgiExchange {
     knows: bool,
 }
 
-#[pymethods]
 impl AsgiExchange {
-    #[new]
     fn new(context: Py<AsgiContext>, request: Py<Request>) -> Self {
         Self {
             context,
@@ -231,7 +160,10 @@ impl AsgiExchange {
             knows: false,
         }
     }
+}
 
+#[pymethods]
+impl AsgiExchange {
     /// The request.
     #[getter]
     fn request(&self, py: Python<'_>) -> Py<Request> {
@@ -250,14 +182,6 @@ impl AsgiExchange {
         self.body == Body::Read
     }
 
-    /// What the application is told about the request.
-    fn scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let request = self.request.bind(py).borrow();
-        let connection = request.connection(py).into_bound(py);
-        let mut context = self.context.bind(py).borrow_mut();
-        context.scope(py, &request, &connection)
-    }
-
     /// The next part of the body; after the last, wait until the client leaves or the answer is complete.
     fn receive(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         if self.body == Body::Fresh {
@@ -272,7 +196,7 @@ impl AsgiExchange {
         if let Some(part) = self.arrived.take() {
             return ready(py, part.into_bound(py));
         }
-        let is_finished = self.request.bind(py).borrow().is_finished();
+        let is_finished = self.is_finished(py);
         if self.has_left || is_finished || !self.ask(py) {
             self.knows |= !is_finished;
             return ready(py, disconnect(py)?);
@@ -287,7 +211,7 @@ impl AsgiExchange {
     /// Raises ConnectionClosed, an OSError, once the client has gone; RuntimeError and ValueError for messages that cannot
     /// be sent.
     fn send(&mut self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let kind = message.get_item(pyo3::intern!(py, "type"))?;
+        let kind = item(message, pyo3::intern!(py, "type"))?;
         let kind = kind.cast::<PyString>()?.to_str()?;
         match kind {
             "http.response.body" => {
@@ -307,7 +231,7 @@ impl AsgiExchange {
                         "http.response.start was sent twice; what follows it is http.response.body",
                     ));
                 }
-                let status = message.get_item(pyo3::intern!(py, "status"))?.extract()?;
+                let status = item(message, pyo3::intern!(py, "status"))?.extract()?;
                 let headers = match get(message, pyo3::intern!(py, "headers"))? {
                     Some(headers) => headers.unbind(),
                     None => PyTuple::empty(py).into_any().unbind(),
@@ -368,6 +292,10 @@ impl AsgiExchange {
 }
 
 impl AsgiExchange {
+    fn is_finished(&self, py: Python<'_>) -> bool {
+        self.request.bind(py).borrow().is_finished()
+    }
+
     /// Asks for the next part of the body, if there is one and that was not done. False: the client has gone.
     fn ask(&mut self, py: Python<'_>) -> bool {
         if self.body == Body::Partial {
@@ -422,7 +350,7 @@ impl AsgiExchange {
                 "http.response.pathsend is a whole body: http.response.start comes before it, and no http.response.body",
             ));
         };
-        let path: PathBuf = message.get_item(pyo3::intern!(py, "path"))?.extract()?;
+        let path: PathBuf = item(message, pyo3::intern!(py, "path"))?.extract()?;
         let mut request = self.request.bind(py).borrow_mut();
         request.respond_file(py, status, headers.bind(py), &path)?;
         drop(request);
@@ -456,6 +384,17 @@ fn get<'py>(
         return message.get_item(key).map(Some);
     }
     Ok(None)
+}
+
+/// An item that has to be there, or KeyError.
+fn item<'py>(
+    message: &Bound<'py, PyAny>,
+    key: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match get(message, key)? {
+        Some(item) => Ok(item),
+        None => Err(PyKeyError::new_err(key.clone().unbind())),
+    }
 }
 
 fn ready(py: Python<'_>, value: Bound<'_, PyDict>) -> PyResult<Py<PyAny>> {
