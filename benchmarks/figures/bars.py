@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from typing import Final
 
-from figures.figure import Figure, Panel
-from figures.lines import short
-from figures.look import Theme, described, look
-from figures.series import Cell, Scene
 from harness.metric import Metric
 from harness.summary import Spread
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullLocator
+
+from figures.figure import Figure, Panel
+from figures.lines import short
+from figures.look import Theme, described, look
+from figures.series import Cell, Scene
 
 STRENGTHS: Final = (1.0, 0.62, 0.3)  # of the colour of a peer's first bar, its second and its third
 FLOOR: Final = 10.0  # where a logarithmic axis begins, in the unit shown

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Card
+from matplotlib.patches import FancyBboxPatch
+
 from figures import caption
 from figures.bars import bar_count, draw_bars
 from figures.figure import Figure
 from figures.lines import draw_lines
 from figures.look import DARK, LIGHT, Theme
 from figures.series import Scene
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure as Card
-from matplotlib.patches import FancyBboxPatch
 
 WIDTH: Final = 10.2
 LEFT: Final = 0.95

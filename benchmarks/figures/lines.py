@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from figures.caption import ceiling, span
-from figures.figure import Figure, Panel
-from figures.look import Look, Theme, described, look
-from figures.series import Cell, Scene
 from harness.summary import Spread
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, NullLocator
+
+from figures.caption import ceiling, span
+from figures.figure import Figure, Panel
+from figures.look import Look, Theme, described, look
+from figures.series import Cell, Scene
 
 ROW: Final = 0.205  # between two labels, in inches
 LABEL: Final = 8.8  # points; less for a label of more than so many letters

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from harness.table import Row, markdown_table
+
 from figures.caption import place
 from figures.figure import FIGURES, Figure, Panel
 from figures.look import language
 from figures.series import Cell, Scene
-from harness.table import Row, markdown_table
 
 CLEARLY: Final = 1.05  # less is noise on a shared machine
 

@@ -10,9 +10,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Final
 
+from harness.summary import Spread
+
 from figures.figure import FIGURES, Figure
 from figures.series import Cell, Scene, read_journal
-from harness.summary import Spread
 
 APART: Final = 1.15
 

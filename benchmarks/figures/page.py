@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import Final
 
+from harness.result import read_results
+from harness.servers import ROOT
+from report import FIGURES_DRAWN, JOURNALS, REPORT, RESULTS, report
+
 from figures.draw import draw
 from figures.figure import FIGURES
 from figures.losses import loss_table
 from figures.part import figures_part
 from figures.series import read_journal
-from harness.result import read_results
-from harness.servers import ROOT
-from report import FIGURES_DRAWN, JOURNALS, REPORT, RESULTS, report
 
 MANUAL: Final = ROOT.parent / "docs" / "figures.md"
 BEGIN: Final = "<!-- Written by benchmarks/redraw.py from the journals. Edits are lost. -->"

@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from figures import caption
-from figures.figure import FIGURES, Figure
-from figures.series import Cell, Line, Scene
 from harness.machine import QUIET_CORES, WAIT_SECONDS
 from harness.measure import NOISY_CORES
 from harness.table import NOTHING, Row, bullets, machine_text, markdown_table
+
+from figures import caption
+from figures.figure import FIGURES, Figure
+from figures.series import Cell, Line, Scene
 
 MARKS: Final = "◇ bound by the generator; ○ fairness not judged"
 

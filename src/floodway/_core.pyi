@@ -3,7 +3,7 @@
 Every class is imported in exactly one Python module, its home; everyone else imports it from there.
 """
 
-from asyncio import Future
+from asyncio import Future, Task
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from os import PathLike
@@ -167,7 +167,11 @@ class Request:  # home: floodway.app.message
         self, status: int, headers: Iterable[tuple[str | bytes, str | bytes]], length: int | None = None
     ) -> bool: ...
     def _send(self, piece: Buffer, more: bool) -> bool: ...
-    def _prepare(self, status: str, headers: list[tuple[str, str]], again: bool) -> None: ...
+    def _call(self, application: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> Iterable[bytes] | None: ...
+    def _start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], None]: ...  # Any: what sys.exc_info() returns, or None
+    def _write(self, piece: bytes) -> None: ...
     def _put(self, piece: bytes) -> bool: ...
     def _receive(self) -> tuple[bytes, bool]: ...
     def _complete(self, body: bytes) -> None: ...
@@ -186,20 +190,31 @@ class RequestQueue:  # home: floodway.app.http1
 @final
 class AsgiContext:  # home: floodway.app.asgi.http
     """What all requests of one event loop have in common."""
-    def __new__(cls, template: dict[str, Any], state: dict[str, Any], create_future: Callable[[], Future[Any]]) -> Self:
-        """`template`: a scope with every key; its "server" may be None, and is then asked of each connection."""
+    def __new__(
+        cls,
+        application: Callable[..., Awaitable[None]],
+        *,
+        template: dict[str, Any] | None,
+        state: dict[str, Any],
+        create_future: Callable[[], Future[Any]],
+        task: type[Task[None]],
+        task_options: dict[str, Any],
+    ) -> Self:
+        """`template`: a scope with every key; its "server" may be None, and is then asked of each connection. None: the
+        application is called with the exchange. `task` makes a task of a coroutine and `task_options`."""
+    def begin(self, request: Request) -> tuple[AsgiExchange, Task[None] | Exception] | None:
+        """Have a request answered by a task. None: it is over already, and the answer complete. In place of the task
+        stands the exception that kept it from being made."""
 
 @final
 class AsgiExchange:  # home: floodway.app.asgi.http
     """One request and its answer, as ASGI has it. Belongs to the event loop's thread."""
-    def __new__(cls, context: AsgiContext, request: Request) -> Self: ...
     @property
     def request(self) -> Request: ...
     @property
     def knows(self) -> bool: ...
     @property
     def has_read(self) -> bool: ...
-    def scope(self) -> dict[str, Any]: ...
     def receive(self) -> Awaitable[dict[str, Any]]: ...
     def send(self, message: dict[str, Any]) -> Awaitable[None]: ...
     def on_body(self, piece: bytes, more: bool) -> None: ...

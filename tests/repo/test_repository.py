@@ -48,8 +48,8 @@ UNSAFE_MAY_STAND_IN = [
     "crates/floodway-conn/src/driver/readiness.rs",  # memory that the kernel has just filled
     "crates/floodway-py/src/cell.rs",  # a reference under Python's own lock
     "crates/floodway-py/src/immortal.rs",  # the count in front of an object
-    "crates/floodway-py/src/environ.rs",  # bytes as text in one step: an environ is made for every request
     "crates/floodway-py/src/link_buffer.rs",  # the buffer protocol
+    "crates/floodway-py/src/octets.rs",  # bytes as text in one step: every request has some
     "crates/floodway-py/src/payload.rs",  # the content of `bytes`, read while detached
     "crates/floodway-py/src/reactor.rs",  # a descriptor that Python lends for one call
     "crates/floodway-py/src/seats.rs",  # the same

@@ -1,4 +1,4 @@
-//! ASGI: a request's scope, and what an application gets as `receive` and `send` (ASGI, HTTP, spec version 2.4).
+//! ASGI: what an application gets as `receive` and `send` (ASGI, HTTP, spec version 2.4), and the task that it runs in.
 //!
 //! Here because it runs for every request; what is rare (errors, lifespan) is Python's (`floodway.app.asgi`).
 //!
@@ -6,195 +6,99 @@
 //! - What changes of an exchange has a lock, which is held for a few lines in which nothing could run Python code: futures are
 //!   made and completed, and messages read, before or afterwards. So nobody waits for it whom its holder waits for.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::mem;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
-use floodway_app::http1::Version;
-use floodway_conn::Security;
-use floodway_tls::pem_of;
-use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::exceptions::{PyException, PyKeyError, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use crate::awaitables::{Ready, Waiting};
-use crate::connection::Connection;
 use crate::errors;
 use crate::request::Request;
+use crate::scope::Scopes;
 use crate::view::lock;
-
-/// The most names of headers that are kept, so that no client can fill the memory with them.
-const MAX_NAMES: usize = 256;
 
 /// What all requests of one event loop have in common.
 #[pyclass(frozen, module = "floodway._core")]
 pub(crate) struct AsgiContext {
-    /// A scope with every key, in order.
-    template: Py<PyDict>,
-    /// The template's "root_path".
-    root_path: String,
-    state: Py<PyDict>,
-    /// Whether the template's "server" holds for every connection.
-    knows_server: bool,
+    /// What answers requests, and how it is called: with the scopes that these make, or with the exchange.
+    application: Py<PyAny>,
+    scopes: Option<Scopes>,
     create_future: Py<PyAny>,
-    /// The names of headers, as objects that are there already.
-    names: Mutex<Names>,
+    /// `asyncio.Task`, and what it is given beside a coroutine.
+    task: Py<PyAny>,
+    task_options: Py<PyDict>,
     done: Py<Ready>,
 }
 
-type Names = HashMap<Box<[u8]>, Py<PyBytes>>;
+/// A request that is not over, and its task; or why it has none.
+type Begun = (Py<AsgiExchange>, Py<PyAny>);
 
 #[pymethods]
 impl AsgiContext {
     #[new]
+    #[pyo3(signature = (application, *, template, state, create_future, task, task_options))]
     fn new(
         py: Python<'_>,
-        template: Py<PyDict>,
+        application: Py<PyAny>,
+        template: Option<Bound<'_, PyDict>>,
         state: Py<PyDict>,
         create_future: Py<PyAny>,
+        task: Py<PyAny>,
+        task_options: Py<PyDict>,
     ) -> PyResult<Self> {
-        let knows_server = !template
-            .bind(py)
-            .get_item("server")?
-            .is_none_or(|server| server.is_none());
-        let root_path = match template.bind(py).get_item("root_path")? {
-            Some(path) => path.extract()?,
-            None => String::new(),
-        };
         Ok(Self {
-            template,
-            root_path,
-            state,
-            knows_server,
+            application,
+            scopes: template
+                .map(|template| Scopes::new(template, state))
+                .transpose()?,
             create_future,
-            names: Mutex::default(),
+            task,
+            task_options,
             done: Py::new(py, Ready::new(None))?,
         })
+    }
+
+    /// Have a request answered by a task. None: it is over already, and the answer complete.
+    ///
+    /// In place of the task stands the exception that kept it from being made.
+    fn begin(slf: &Bound<'_, Self>, request: Py<Request>) -> PyResult<Option<Begun>> {
+        let py = slf.py();
+        let exchange = Bound::new(py, AsgiExchange::new(slf.clone().unbind(), request))?;
+        let task = match slf.get().start(&exchange) {
+            Ok(task) => task,
+            Err(error) if error.is_instance_of::<PyException>(py) => {
+                return Ok(Some((exchange.unbind(), error.into_value(py).into_any())));
+            }
+            Err(error) => return Err(error),
+        };
+        let is_over = exchange.get().request.get().is_finished()
+            && task.call_method0(pyo3::intern!(py, "done"))?.is_truthy()?
+            && task
+                .call_method0(pyo3::intern!(py, "exception"))
+                .is_ok_and(|error| error.is_none()); // it raises for one that was cancelled
+        Ok((!is_over).then(|| (exchange.unbind(), task.unbind())))
     }
 }
 
 impl AsgiContext {
-    /// A copy of the template's.
-    fn extensions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let extensions = self.template.bind(py).get_item("extensions")?;
-        match extensions {
-            Some(extensions) => extensions.cast::<PyDict>()?.copy(),
-            None => Ok(PyDict::new(py)),
-        }
-    }
-
-    fn headers<'py>(&self, py: Python<'py>, request: &Request) -> PyResult<Bound<'py, PyList>> {
-        let headers = PyList::empty(py);
-        let mut names = self.names.try_lock().ok(); // whoever finds them in use makes objects of its own
-        for (name, value) in request.head().headers() {
-            let name = match &mut names {
-                Some(names) => kept(py, names, name),
-                None => PyBytes::new(py, name),
-            };
-            headers.append(PyTuple::new(py, [name, PyBytes::new(py, value)])?)?;
-        }
-        Ok(headers)
-    }
-
-    fn scope<'py>(
-        &self,
-        py: Python<'py>,
-        request: &Request,
-        connection: &Bound<'py, Connection>,
-    ) -> PyResult<Bound<'py, PyDict>> {
-        let scope = self.template.bind(py).copy()?;
-        for own in [pyo3::intern!(py, "asgi"), pyo3::intern!(py, "extensions")] {
-            if let Some(shared) = scope.get_item(own)? {
-                scope.set_item(own, shared.cast::<PyDict>()?.copy()?)?;
-            }
-        }
-        let head = request.head();
-        if head.version() != Version::Http11 {
-            scope.set_item(pyo3::intern!(py, "http_version"), request.http_version(py))?;
-        }
-        if head.method() != b"GET" {
-            scope.set_item(pyo3::intern!(py, "method"), request.method(py))?;
-        }
-        if connection.get().is_secure() || request.told_secure().is_some() {
-            scope.set_item(pyo3::intern!(py, "scheme"), request.scheme(py))?;
-            if let Some(security) = connection.get().security(py)? {
-                let extensions = self.extensions(py)?;
-                extensions.set_item(pyo3::intern!(py, "tls"), tls_extension(py, &security)?)?;
-                scope.set_item(pyo3::intern!(py, "extensions"), extensions)?;
-            }
-        }
-        let mut path = request.path(py);
-        let mut raw_path = request.raw_path(py);
-        if !self.root_path.is_empty() && !is_below(head.path(), self.root_path.as_bytes()) {
-            // ASGI's path has it, also where a proxy has taken it away.
-            path = PyString::new(py, &format!("{}{}", self.root_path, path.to_str()?));
-            raw_path = PyBytes::new(py, &[self.root_path.as_bytes(), head.path()].concat());
-        }
-        scope.set_item(pyo3::intern!(py, "path"), path)?;
-        scope.set_item(pyo3::intern!(py, "raw_path"), raw_path)?;
-        if !head.query().is_empty() {
-            scope.set_item(pyo3::intern!(py, "query_string"), request.raw_query(py))?;
-        }
-        scope.set_item(pyo3::intern!(py, "headers"), self.headers(py, request)?)?;
-        scope.set_item(
-            pyo3::intern!(py, "client"),
-            endpoint(request.peer(py)?.bind(py)),
-        )?;
-        if !self.knows_server {
-            let local = Connection::local(connection)?.into_bound(py);
-            let server = match local.cast::<PyTuple>() {
-                Ok(local) => local.get_slice(0, 2).into_any(),
-                Err(_) => (local, py.None()).into_pyobject(py)?.into_any(),
-            };
-            scope.set_item(pyo3::intern!(py, "server"), server)?;
-        }
-        scope.set_item(pyo3::intern!(py, "state"), self.state.bind(py).copy()?)?;
-        Ok(scope)
-    }
-}
-
-/// The name of a header, as the object that is there already.
-fn kept<'py>(py: Python<'py>, names: &mut Names, name: &[u8]) -> Bound<'py, PyBytes> {
-    if let Some(known) = names.get(name) {
-        return known.bind(py).clone();
-    }
-    let new = PyBytes::new(py, name);
-    if names.len() < MAX_NAMES {
-        names.insert(name.into(), new.clone().unbind());
-    }
-    new
-}
-
-/// Whether a path is that of a mount, or below it.
-fn is_below(path: &[u8], mount: &[u8]) -> bool {
-    path.strip_prefix(mount)
-        .is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
-}
-
-/// The TLS extension, version 0.2. The certificate that the server has shown and the name in the client's are not told: the
-/// specification lets both be None.
-fn tls_extension<'py>(py: Python<'py>, security: &Security) -> PyResult<Bound<'py, PyDict>> {
-    let extension = PyDict::new(py);
-    extension.set_item("server_cert", py.None())?;
-    let chain = security.peer_certificates.iter().map(|der| pem_of(der));
-    extension.set_item(
-        "client_cert_chain",
-        PyList::new(py, chain.collect::<Vec<_>>())?,
-    )?;
-    extension.set_item("client_cert_name", py.None())?;
-    extension.set_item("client_cert_error", py.None())?;
-    extension.set_item("tls_version", security.version_number)?;
-    extension.set_item("cipher_suite", security.cipher_number)?;
-    Ok(extension)
-}
-
-/// Host and port; None for a peer that has no such address.
-fn endpoint<'py>(address: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
-    match address.cast::<PyTuple>() {
-        Ok(address) if address.len() > 2 => address.get_slice(0, 2).into_any(),
-        Ok(address) => address.clone().into_any(),
-        Err(_) => address.py().None().into_bound(address.py()),
+    /// Calls the application, and makes a task of its coroutine.
+    fn start<'py>(&self, exchange: &Bound<'py, AsgiExchange>) -> PyResult<Bound<'py, PyAny>> {
+        let py = exchange.py();
+        let coroutine = if let Some(scopes) = &self.scopes {
+            let request = exchange.get().request.get();
+            let scope = scopes.of(request, request.on(py))?;
+            let receive = exchange.getattr(pyo3::intern!(py, "receive"))?;
+            let send = exchange.getattr(pyo3::intern!(py, "send"))?;
+            self.application.bind(py).call1((scope, receive, send))?
+        } else {
+            self.application.bind(py).call1((exchange,))?
+        };
+        let options = self.task_options.bind(py);
+        self.task.bind(py).call((coroutine,), Some(options))
     }
 }
 
@@ -237,9 +141,7 @@ struct Course {
     knows: bool,
 }
 
-#[pymethods]
 impl AsgiExchange {
-    #[new]
     fn new(context: Py<AsgiContext>, request: Py<Request>) -> Self {
         Self {
             context,
@@ -256,7 +158,10 @@ impl AsgiExchange {
             }),
         }
     }
+}
 
+#[pymethods]
+impl AsgiExchange {
     /// The request.
     #[getter]
     fn request(&self, py: Python<'_>) -> Py<Request> {
@@ -273,12 +178,6 @@ impl AsgiExchange {
     #[getter]
     fn has_read(&self, py: Python<'_>) -> bool {
         self.course(py).body == Body::Read
-    }
-
-    /// What the application is told about the request.
-    fn scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let request = self.request.get();
-        self.context.get().scope(py, request, request.on(py))
     }
 
     /// The next part of the body; after the last, wait until the client leaves or the answer is complete.
@@ -315,7 +214,7 @@ impl AsgiExchange {
     /// Raises ConnectionClosed, an OSError, once the client has gone; RuntimeError and ValueError for messages that cannot
     /// be sent.
     fn send(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let kind = message.get_item(pyo3::intern!(py, "type"))?;
+        let kind = item(message, pyo3::intern!(py, "type"))?;
         let kind = kind.cast::<PyString>()?.to_str()?;
         match kind {
             "http.response.body" => {
@@ -330,7 +229,7 @@ impl AsgiExchange {
                 Ok(waiting)
             }
             "http.response.start" => {
-                let status = message.get_item(pyo3::intern!(py, "status"))?.extract()?;
+                let status = item(message, pyo3::intern!(py, "status"))?.extract()?;
                 let headers = match get(message, pyo3::intern!(py, "headers"))? {
                     Some(headers) => headers.unbind(),
                     None => PyTuple::empty(py).into_any().unbind(),
@@ -490,7 +389,7 @@ impl AsgiExchange {
                 "http.response.pathsend is a whole body: http.response.start comes before it, and no http.response.body",
             ));
         };
-        let path: PathBuf = message.get_item(pyo3::intern!(py, "path"))?.extract()?;
+        let path: PathBuf = item(message, pyo3::intern!(py, "path"))?.extract()?;
         let request = self.request.get();
         request.respond_file(py, status, headers.bind(py), &path)?;
         self.finish(py)
@@ -535,6 +434,17 @@ fn get<'py>(
         return message.get_item(key).map(Some);
     }
     Ok(None)
+}
+
+/// An item that has to be there, or KeyError.
+fn item<'py>(
+    message: &Bound<'py, PyAny>,
+    key: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match get(message, key)? {
+        Some(item) => Ok(item),
+        None => Err(PyKeyError::new_err(key.clone().unbind())),
+    }
 }
 
 fn ready(py: Python<'_>, value: Bound<'_, PyDict>) -> PyResult<Py<PyAny>> {

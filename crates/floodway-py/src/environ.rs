@@ -9,14 +9,14 @@ use std::sync::{Mutex, PoisonError};
 
 use floodway_app::http1::{Head, Version};
 use floodway_conn::Route;
-use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyString};
 
-use crate::address::host_and_port;
-use crate::octets::percent_decoded;
+use crate::address::{host_and_port, host_text};
+use crate::names::Names;
+use crate::octets::{latin1, percent_decoded};
 use crate::request::Request;
 
 /// Makes environs: copies of a template, with what is different for each request. Any thread; one for each thread that
@@ -32,7 +32,7 @@ pub(crate) struct EnvironBuilder {
 
 #[derive(Default)]
 struct Memory {
-    names: Names,
+    names: Names<PyString>,
     /// The last client, in both forms: many requests come from the same one, such as a proxy.
     client: Option<(IpAddr, Py<PyString>)>,
     /// The template of each listener, by the place of its route.
@@ -71,7 +71,7 @@ impl EnvironBuilder {
         let head = request.head();
         self.set_target(&environ, head)?;
         if head.method() != b"GET" {
-            let method = text(py, head.method());
+            let method = latin1(py, head.method());
             environ.set_item(intern!(py, "REQUEST_METHOD"), method)?;
         }
         if head.version() == Version::Http10 {
@@ -100,7 +100,7 @@ impl EnvironBuilder {
         }
         set_headers(&environ, &mut memory.names, head)?;
         if let Some(authority) = head.authority() {
-            environ.set_item(intern!(py, "HTTP_HOST"), text(py, authority))?;
+            environ.set_item(intern!(py, "HTTP_HOST"), latin1(py, authority))?;
         }
         if let (Some(body), true) = (request.whole_body(py), is_chunked(head)) {
             // Applications rely on a length, and it is known by now.
@@ -157,9 +157,9 @@ impl EnvironBuilder {
         {
             path = rest;
         }
-        environ.set_item(intern!(py, "PATH_INFO"), text(py, path))?;
+        environ.set_item(intern!(py, "PATH_INFO"), latin1(py, path))?;
         if !head.query().is_empty() {
-            environ.set_item(intern!(py, "QUERY_STRING"), text(py, head.query()))?;
+            environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, head.query()))?;
         }
         Ok(())
     }
@@ -169,10 +169,10 @@ impl Memory {
     fn client<'py>(&mut self, py: Python<'py>, host: IpAddr) -> &Bound<'py, PyString> {
         let (known, text) = self
             .client
-            .get_or_insert_with(|| (host, PyString::new(py, &host.to_string()).unbind()));
+            .get_or_insert_with(|| (host, host_text(py, host).unbind()));
         if *known != host {
             *known = host;
-            *text = PyString::new(py, &host.to_string()).unbind();
+            *text = host_text(py, host).unbind();
         }
         text.bind(py)
     }
@@ -187,21 +187,29 @@ fn decimal(py: Python<'_>, mut port: u16) -> Bound<'_, PyString> {
         digits[at] = b'0' + (port % 10) as u8;
         port /= 10;
         if port == 0 {
-            return text(py, &digits[at..]);
+            return latin1(py, &digits[at..]);
         }
     }
 }
 
-fn set_headers(environ: &Bound<'_, PyDict>, names: &mut Names, head: &Head) -> PyResult<()> {
+fn set_headers(
+    environ: &Bound<'_, PyDict>,
+    names: &mut Names<PyString>,
+    head: &Head,
+) -> PyResult<()> {
     let py = environ.py();
     let mut count = environ.len();
     for (name, value) in head.headers() {
-        let Some(key) = names.key(py, name) else {
+        // None: applications do not get it, since its underscore could be meant for a hyphen, and so imitate a header that a
+        // proxy in front vouches for.
+        let make = || (!name.contains(&b'_')).then(|| key_of(py, name));
+        let Some(key) = names.get(name, make) else {
             continue;
         };
-        environ.set_item(key, text(py, value))?;
+        let key = key.bind(py);
+        environ.set_item(key, latin1(py, value))?;
         if environ.len() == count {
-            environ.set_item(key, text(py, &joined(head, name)))?; // it was there before
+            environ.set_item(key, latin1(py, &joined(head, name)))?; // it was there before
         }
         count = environ.len();
     }
@@ -218,49 +226,7 @@ fn is_chunked(head: &Head) -> bool {
     head.content_length().is_none() && head.header(b"transfer-encoding").is_some()
 }
 
-/// Bytes as text, as PEP 3333 has it: each byte a letter. In one step, where safe code looks at short text three times (is it
-/// UTF-8, is it ASCII, decode it).
-fn text<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
-    let length = bytes.len().cast_signed();
-    // SAFETY: `bytes` is that long; no name of an error handler is allowed, and none is needed: every byte is a letter.
-    let pointer =
-        unsafe { ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), length, std::ptr::null()) };
-    // SAFETY: a new reference to a `str`; null, for want of memory, panics as PyO3's own constructors do.
-    unsafe { Bound::from_owned_ptr(py, pointer).cast_into_unchecked() }
-}
-
-/// The keys of headers that came lately, by name: a table in which a name has one place, and the last one keeps it.
-struct Names([Option<Name>; Self::PLACES]);
-
-/// The name of a header in lower case, and its key.
-type Name = (Box<[u8]>, Py<PyString>);
-
-impl Default for Names {
-    fn default() -> Self {
-        Self([const { None }; Self::PLACES])
-    }
-}
-
-impl Names {
-    const PLACES: usize = 64;
-
-    /// The key of a header. None: applications do not get it, since its underscore could be meant for a hyphen, and so
-    /// imitate a header that a proxy in front vouches for.
-    fn key<'py>(&mut self, py: Python<'py>, name: &[u8]) -> Option<&Bound<'py, PyString>> {
-        let ends = usize::from(*name.first()?) * 31 + usize::from(*name.last()?);
-        let place = (ends + name.len() * 7) % Self::PLACES;
-        let known = matches!(&self.0[place], Some((known, _)) if **known == *name);
-        if !known {
-            if name.contains(&b'_') {
-                return None;
-            }
-            self.0[place] = Some((name.into(), made(py, name)));
-        }
-        self.0[place].as_ref().map(|(_, key)| key.bind(py))
-    }
-}
-
-fn made(py: Python<'_>, name: &[u8]) -> Py<PyString> {
+fn key_of(py: Python<'_>, name: &[u8]) -> Py<PyString> {
     let text: String = name
         .iter()
         .map(|byte| match byte {

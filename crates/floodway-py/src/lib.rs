@@ -23,7 +23,6 @@ mod batch;
 mod cell;
 mod clock;
 mod connection;
-#[allow(unsafe_code, reason = "bytes as text, in one step")]
 mod environ;
 mod errors;
 mod framing;
@@ -36,8 +35,10 @@ mod intake;
 #[allow(unsafe_code, reason = "the buffer protocol")]
 mod link_buffer;
 mod load;
+mod names;
 mod newcomer;
 mod objects;
+#[allow(unsafe_code, reason = "bytes as text, in one step")]
 mod octets;
 mod options;
 #[allow(
@@ -51,6 +52,7 @@ mod proxies;
 mod reactor;
 mod request;
 mod request_queue;
+mod scope;
 #[allow(unsafe_code, reason = "a descriptor that Python lends for one call")]
 mod seats;
 mod stats;

@@ -19,7 +19,8 @@ use floodway_app::http1::{
 };
 use floodway_conn::{FilePart, Line, Outgoing, REFERENCE_BYTES};
 use floodway_sys::SocketAddress;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
@@ -28,7 +29,7 @@ use crate::headers::Headers;
 use crate::intake::{Desk, Visit};
 use crate::octets::{Field, fields, latin1, no_bytes, percent_decoded, piece};
 use crate::payload::BytesPayload;
-use crate::wsgi::Prepared;
+use crate::wsgi::{self, Prepared};
 use crate::{address, errors, gate, link_buffer, octets};
 
 /// What a client is told when too many requests are under way.
@@ -465,8 +466,8 @@ impl Request {
     #[getter]
     pub(crate) fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         match self.head.method() {
-            b"GET" => pyo3::intern!(py, "GET").clone(),
-            b"POST" => pyo3::intern!(py, "POST").clone(),
+            b"GET" => intern!(py, "GET").clone(),
+            b"POST" => intern!(py, "POST").clone(),
             other => latin1(py, other),
         }
     }
@@ -500,9 +501,9 @@ impl Request {
             .told_secure()
             .unwrap_or_else(|| self.connection.bind(py).get().is_secure())
         {
-            pyo3::intern!(py, "https").clone()
+            intern!(py, "https").clone()
         } else {
-            pyo3::intern!(py, "http").clone()
+            intern!(py, "http").clone()
         }
     }
 
@@ -534,8 +535,8 @@ impl Request {
     #[getter]
     pub(crate) fn http_version<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         match self.head.version() {
-            Version::Http11 => pyo3::intern!(py, "1.1").clone(),
-            Version::Http10 => pyo3::intern!(py, "1.0").clone(),
+            Version::Http11 => intern!(py, "1.1").clone(),
+            Version::Http10 => intern!(py, "1.0").clone(),
         }
     }
 
@@ -654,28 +655,73 @@ impl Request {
         self.send(py, &mut *self.answer()?, Vec::new(), &piece, more)
     }
 
-    /// WSGI: check what `start_response` was given, and keep it for when the answer begins. `again`: it may replace what was
-    /// given before. Raises TypeError, ValueError or RuntimeError for what PEP 3333 forbids.
-    fn _prepare(
-        &self,
-        status: &Bound<'_, PyAny>,
-        headers: &Bound<'_, PyAny>,
-        again: bool,
-    ) -> PyResult<()> {
+    /// WSGI: call an application. Returns what it has returned, or None if that was a list or tuple and so the answer is
+    /// complete.
+    fn _call<'py>(
+        slf: &Bound<'py, Self>,
+        application: &Bound<'py, PyAny>,
+        environ: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = slf.py();
+        let start_response = slf.getattr(intern!(py, "_start_response"))?;
+        let result = application.call1((environ, start_response))?;
+        if result.is_none() {
+            return Err(PyTypeError::new_err(
+                "the application returned None; a WSGI application returns an iterable of bytes",
+            ));
+        }
+        let Some(body) = wsgi::whole(&result)? else {
+            return Ok(Some(result));
+        };
+        slf.get().complete(py, &body)?;
+        Ok(None)
+    }
+
+    /// WSGI: take status and headers, which go out with the first piece of the body; see PEP 3333. Returns `write`.
+    ///
+    /// With `exc_info` they replace those of an earlier call; once a piece has gone out, its exception is raised. Raises
+    /// TypeError, ValueError or RuntimeError for what PEP 3333 forbids.
+    #[pyo3(signature = (status, headers, exc_info = None))]
+    fn _start_response<'py>(
+        slf: &Bound<'py, Self>,
+        status: &Bound<'py, PyAny>,
+        headers: &Bound<'py, PyAny>,
+        exc_info: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let request = slf.get();
+        let is_started = request.is_started();
+        if let (Some(info), true) = (exc_info, is_started)
+            && let error = info.get_item(1)?
+            && !error.is_none()
+        {
+            let error = error.call_method1("with_traceback", (info.get_item(2)?,))?;
+            return Err(PyErr::from_value(error));
+        }
         let prepared = Prepared::new(status, headers)?;
-        let mut answer = self.answer()?;
-        if answer.exchange.started() || answer.prepared.is_some() && !again {
+        let mut answer = request.answer()?;
+        if answer.exchange.started() || answer.prepared.is_some() && exc_info.is_none() {
             return Err(PyRuntimeError::new_err(
                 "start_response was called twice; a second call has to give exc_info, before the body begins",
             ));
         }
         answer.prepared = Some(prepared);
+        drop(answer);
+        slf.getattr(intern!(py, "_write"))
+    }
+
+    /// WSGI: send a piece of the body at once: for applications from before iterables.
+    fn _write(&self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<()> {
+        if piece.is_truthy()? {
+            self.put(py, piece)?;
+        }
         Ok(())
     }
 
     /// WSGI: send a piece of the body that is not the last, and before the first what was prepared. When more than
     /// `high_water` bytes are pending: on the reactor's thread returns False, on another waits.
-    fn _put(&self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<bool> {
+    #[pyo3(name = "_put")]
+    fn put(&self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<bool> {
         let Ok(piece) = piece.cast_exact::<PyBytes>() else {
             return Err(no_bytes(piece));
         };
@@ -712,7 +758,8 @@ impl Request {
     }
 
     /// WSGI: complete the answer: by its last piece or, if none was sent yet, its whole body.
-    fn _complete(&self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<()> {
+    #[pyo3(name = "_complete")]
+    fn complete(&self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<()> {
         let Ok(body) = body.cast_exact::<PyBytes>() else {
             return Err(no_bytes(body));
         };

@@ -1,9 +1,11 @@
-//! What a WSGI application gives to `start_response`: checked at once, sent with the first piece of the body.
+//! What a WSGI application gives: to `start_response`, which is checked at once and sent with the first piece of the body; and
+//! as the body.
 
 use floodway_app::http1;
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::octets::octets_of_text;
 use crate::request::fault;
@@ -113,6 +115,26 @@ impl Prepared {
             (name, &self.text[name_end..value_end])
         })
     }
+}
+
+/// The body, where an application has returned a list or a tuple of pieces: a single one is not copied.
+pub(crate) fn whole<'py>(result: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let (len, first) = if let Ok(list) = result.cast_exact::<PyList>() {
+        (list.len(), list.get_item(0).ok())
+    } else if let Ok(tuple) = result.cast_exact::<PyTuple>() {
+        (tuple.len(), tuple.get_item(0).ok())
+    } else {
+        return Ok(None);
+    };
+    if let (1, Some(piece)) = (len, first)
+        && piece.is_exact_instance_of::<PyBytes>()
+    {
+        return Ok(Some(piece));
+    }
+    let nothing = PyBytes::new(result.py(), b"");
+    nothing
+        .call_method1(intern!(result.py(), "join"), (result,))
+        .map(Some)
 }
 
 fn mistyped(demand: &str, value: &Bound<'_, PyAny>) -> PyErr {

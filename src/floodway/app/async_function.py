@@ -28,9 +28,9 @@ class AsyncFunctionHandler(TaskHandler):
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:
         """Functions have none: what is entered is the taking of requests."""
-        return self.running(new_context(asyncio.get_running_loop(), {}, None, ""))
+        return self.running(new_context(asyncio.get_running_loop(), self._call))
 
-    async def call(self, exchange: AsgiExchange) -> None:
+    async def _call(self, exchange: AsgiExchange) -> None:
         """Answer a request."""
         request = exchange.request
         if not request._more:  # noqa: SLF001 - made for applications' handlers

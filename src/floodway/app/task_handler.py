@@ -6,9 +6,7 @@ batch.
 
 import asyncio
 import logging
-import sys
-from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
@@ -31,13 +29,11 @@ logger: Final = logging.getLogger(__name__)
 STEP_SECONDS: Final = 0.1
 """How often a stop that waits for requests looks how long it still may."""
 
-_EAGER: Final[dict[str, Any]] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
-
 Tasks = dict[AsgiExchange, asyncio.Task[None]]
 
 
-class TaskHandler(Handler[Any], ABC):  # Any: a Request, a part of its body, or None for a client that has finished
-    """Makes a task of each request. One that raises costs its client a 500, and nobody else anything."""
+class TaskHandler(Handler[Any]):  # Any: a Request, a part of its body, or None for a client that has finished
+    """Has a task answer each request. One that raises costs its client a 500, and nobody else anything."""
 
     event_loop = True
 
@@ -50,10 +46,6 @@ class TaskHandler(Handler[Any], ABC):  # Any: a Request, a part of its body, or 
         self._debug = debug
         self._runs: dict[asyncio.AbstractEventLoop, tuple[AsgiContext, Tasks]] = {}
         self._errors = ErrorLog(logger)
-
-    @abstractmethod
-    def call(self, exchange: AsgiExchange) -> Coroutine[Any, Any, None]:
-        """What answers a request, to be made a task."""
 
     def on_start(self, engine: Engine) -> None:
         """Begin to count and log."""
@@ -83,19 +75,19 @@ class TaskHandler(Handler[Any], ABC):  # Any: a Request, a part of its body, or 
     def on_data(self, conn: Connection, data: Request | tuple[bytes, bool] | None) -> None:
         """A request begins, goes on, or its client has finished."""
         if type(data) is Request:
-            loop = asyncio.get_running_loop()
-            context, tasks = self._runs[loop]
-            exchange = AsgiExchange(context, data)
-            try:
-                task: asyncio.Task[None] = asyncio.Task(self.call(exchange), loop=loop, **_EAGER)
-            except Exception as error:  # noqa: BLE001 - the application's: it is no coroutine function
-                return self.end(conn, exchange, error, knows=False)
+            context, tasks = self._runs[asyncio.get_running_loop()]
+            begun = context.begin(data)
+            if begun is None:
+                return None  # answered already
+            exchange, task = begun
+            if isinstance(task, Exception):  # the application's: it is no coroutine function
+                return self.end(conn, exchange, task, knows=False)
             if not task.done():
                 conn.user_data = exchange  # what else happens to the connection is its matter
                 tasks[exchange] = task
                 task.add_done_callback(partial(_forget, tasks, exchange))
                 task.add_done_callback(partial(self._on_done, conn, exchange))
-            elif task.cancelled() or task.exception() is not None or not data._finished:  # noqa: SLF001 - as below
+            else:
                 self._on_done(conn, exchange, task)
         elif type(exchange := conn.user_data) is AsgiExchange:
             if data is None:

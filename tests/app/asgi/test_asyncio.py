@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from floodway.app import task_handler
+from floodway.app.asgi import http
 from tests.helpers.asgi import Client, Receive, Scope, Send, Signal, answer, read_body, request, serving
 from tests.helpers.optional import module
 from tests.helpers.peers import port_of
@@ -259,7 +259,7 @@ def test_without_eager_tasks_everything_is_as_with_them(monkeypatch: pytest.Monk
             raise LookupError
         await answer(send, await read_body(receive))
 
-    monkeypatch.setattr(task_handler, "_EAGER", {})  # Python 3.11
+    monkeypatch.setattr(http, "_EAGER", {})  # Python 3.11
     with serving(application) as engine, Client(engine) as client:
         client.send(b"".join(request(method="POST", body=b"%d" % number) for number in range(20)))
         assert [client.read().body for _ in range(20)] == [b"%d" % number for number in range(20)]

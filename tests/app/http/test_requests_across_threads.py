@@ -89,7 +89,7 @@ def wait_blocked(request: Request) -> None:
 
 def send_on(request: Request) -> None:
     """Send what the client is behind with for long."""
-    request._prepare("200 OK", [("Content-Length", str(100 * len(PIECE)))], False)
+    request._start_response("200 OK", [("Content-Length", str(100 * len(PIECE)))])
     for _ in range(100):
         request._put(PIECE)
     request._complete(b"")
@@ -136,7 +136,7 @@ def test_whoever_answers_beside_the_thread_that_waits_is_told() -> None:
             lambda: request._complete(b"y"),
             lambda: request._respond(200, [], b"y"),
             lambda: request._receive(),
-            lambda: request._prepare("200 OK", [], True),
+            lambda: request._start_response("200 OK", []),
         ):
             with pytest.raises(RuntimeError, match="another thread is answering this request"):
                 act()

@@ -1,11 +1,10 @@
 """Serves an ASGI application: every request becomes a task on the event loop of the reactor that has it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
 
-from floodway.app.asgi.http import AsgiExchange, new_context
+from floodway.app.asgi.http import new_context, scope_template
 from floodway.app.asgi.lifespan import Application, Lifespan
 from floodway.app.task_handler import TaskHandler
 from floodway.base.address import TcpAddress
@@ -19,7 +18,7 @@ class ASGIHandler(TaskHandler):
     def __init__(self, application: Application, options: ApplicationOptions) -> None:
         super().__init__(options, whole_bodies=False)
         self._root_path = options.root_path
-        self._application: Any = application
+        self._application = application
         self._server: tuple[str, int | None] | None = None
 
     def on_start(self, engine: Engine) -> None:
@@ -33,13 +32,9 @@ class ASGIHandler(TaskHandler):
     async def lifespan(self) -> AsyncGenerator[None]:
         """One run of the application, on the running loop. It ends when its requests have, or their time is over."""
         loop = asyncio.get_running_loop()
+        template = scope_template(self._server, self._root_path)
         async with (
             Lifespan(self._application) as lifespan,
-            self.running(new_context(loop, lifespan.state, self._server, self._root_path)),
+            self.running(new_context(loop, self._application, template, lifespan.state)),
         ):
             yield
-
-    def call(self, exchange: AsgiExchange) -> Coroutine[Any, Any, None]:
-        """The application's own coroutine."""
-        called: Coroutine[Any, Any, None] = self._application(exchange.scope(), exchange.receive, exchange.send)
-        return called

@@ -20,13 +20,18 @@ class Caller:
 
     def call(self, request: Request, environ: Environ) -> Answer | None:
         """Answer a request. Returns what is still to be sent, when the client is behind; `go_on` does that."""
-        answer = Answer(request)
+        answer: Answer | None = None
         try:
-            if not answer.send(self._application(environ, answer.start_response)):
+            result = request._call(self._application, environ)  # noqa: SLF001 - made for this module
+            if result is None:
+                return None
+            answer = Answer(request, result)
+            if not answer.send():
                 return answer
         except Exception as error:  # noqa: BLE001 - the application's
             self._fail(request, error)
-        self.close(answer)
+        if answer is not None:
+            self.close(answer)
         return None
 
     def go_on(self, answer: Answer) -> bool:
