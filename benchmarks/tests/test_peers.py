@@ -10,6 +10,8 @@ from harness.machine import divide_cores
 from harness.process import cpu_seconds, open_descriptors, resident_bytes
 from harness.servers import Server, ServerError, UnavailableError, prepare, read_peers, running
 
+pytestmark = pytest.mark.timeout(300)  # the first test of a Go server compiles it, with what it imports
+
 ALL_CORES = divide_cores(share=True).server
 PEERS = read_peers()
 # Echo servers proper; the others are the same code with work to do, and need a free-threaded interpreter.

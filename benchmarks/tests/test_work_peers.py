@@ -10,6 +10,8 @@ import pytest
 from harness.machine import divide_cores
 from harness.servers import Server, UnavailableError, prepare, read_peers, running
 
+pytestmark = pytest.mark.timeout(300)  # the first test of a Go server compiles it, with what it imports
+
 ALL_CORES = divide_cores(share=True).server
 PEERS = read_peers()
 WORK = [name for name, peer in PEERS.items() if peer.does == "work"]
