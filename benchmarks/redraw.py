@@ -21,6 +21,9 @@ ENDED = 130  # what shells return for a program that was interrupted
 def main() -> int:
     """Do what the command line asks for. Returns 1 if a peer gave nothing sound in a cell, 130 if it was ended."""
     arguments = _parse()
+    if arguments.only_draw:
+        draw(arguments.results)
+        return 0
     profile = "quick" if arguments.quick else "full" if arguments.full else "standard"
     peers = read_peers()
     scenes = _chosen(read_scenes(profile), arguments, peers)
@@ -81,6 +84,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--peer", action="append", default=[], metavar="PEER", help="only this peer (repeatable)")
     parser.add_argument("--fresh", action="store_true", help="measure anew what the journals have")
     parser.add_argument("--plan", action="store_true", help="say what would be measured and how long it takes, and end")
+    parser.add_argument("--only-draw", action="store_true", help="draw what the journals have, whatever it is from")
     parser.add_argument("--no-draw", dest="draw", action="store_false", help="only measure")
     parser.add_argument("--results", type=Path, metavar="DIR", help="where the journals are")
     arguments = parser.parse_args()

@@ -13,13 +13,14 @@ from pathlib import Path
 
 from figures.series import read_journal
 from harness import generator
+from harness.calibration import calibrate
 from harness.machine import Patience, check_limits, describe_machine, divide_cores
 from harness.measure import Repetition, measure
 from harness.metric import METRICS
 from harness.prepared import Prepared
 from harness.result import Result, commit, read_results, today, write_result
 from harness.scenario import Scenario, read_scenarios
-from harness.servers import FREE_THREADED, ROOT, Peer, calibrate, read_peers
+from harness.servers import FREE_THREADED, ROOT, Peer, read_peers
 from harness.table import Row, cell_rows, notes, verdict_rows
 from report import JOURNALS, REPORT, RESULTS, report
 from rich.console import Console

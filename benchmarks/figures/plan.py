@@ -1,6 +1,7 @@
 """What a run will do: who is measured at which point, who is not and why, and about how long it takes.
 
-The seconds are a guess from runs on two cores of 2023, made so that the standard profile can be kept below an hour.
+The seconds are a guess, from runs on a machine of two cores that others used too: a quiet one is somewhat quicker. They
+are there so that the standard profile can be kept below an hour, builds of the peers not counted.
 """
 
 from collections.abc import Mapping, Sequence

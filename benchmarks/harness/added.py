@@ -16,7 +16,9 @@ def add(reports: Sequence[Report]) -> dict[str, float]:
 
     What nothing can be said of is missing: all that is per message where none came back in time.
     """
-    total = Counter[str]()
+    total = dict.fromkeys(
+        ("messages", "messages_per_second", "server", "generator", "server_core", "generator_core"), 0.0
+    )
     for report in reports:
         messages, rate = report.number("messages") or 0.0, report.number("messages_per_second") or 0.0
         generator = (report.number("generator_cpu_per_message") or 0.0) * messages

@@ -122,8 +122,8 @@ def prepare(peer: Peer) -> dict[str, str]:
     (ROOT / "peers" / "bin").mkdir(exist_ok=True)
     directory = ROOT / peer.directory
     if peer.build:
-        _output(peer.build, directory)
-    return {what: first_line(_output(command, directory)) for what, command in peer.versions.items()}
+        output_of(peer.build, directory)
+    return {what: first_line(output_of(command, directory)) for what, command in peer.versions.items()}
 
 
 @contextlib.contextmanager
@@ -186,25 +186,6 @@ def substitute(command: tuple[str, ...], *, additions: int = 0, port: int = 0) -
         ) from None
 
 
-def calibrate(python: str, seconds: float) -> int:
-    """How many additions a free-threaded Python makes in so many seconds, as floodway_two_subs.py makes them."""
-    program = (
-        "import time\n"
-        "def work(additions):\n"
-        "    total = 0\n"
-        "    for i in range(additions):\n"
-        "        total += i\n"
-        "def once():\n"
-        "    began = time.thread_time()\n"
-        "    for _ in range(100):\n"
-        "        work(1_000)\n"  # about as many as a message gets: a larger sum would need larger integers
-        "    return time.thread_time() - began\n"
-        "print(min(once() for _ in range(50)))\n"
-    )
-    best = float(_output((python, "-c", program), ROOT))
-    return max(1, round(seconds / best * 100_000))
-
-
 def first_line(text: str) -> str:
     """The first line that says anything."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
@@ -224,7 +205,8 @@ def without_paths(text: str) -> str:
     return text
 
 
-def _output(command: tuple[str, ...], directory: Path) -> str:
+def output_of(command: tuple[str, ...], directory: Path) -> str:
+    """What a command that a peer's table names prints. Raises UnavailableError with its last words if it fails."""
     filled = substitute(command)
     try:
         done = subprocess.run(filled, cwd=directory, capture_output=True, text=True, timeout=600, check=False)

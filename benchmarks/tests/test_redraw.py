@@ -32,7 +32,7 @@ def scene_named(name: str, profile: str) -> Scene:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, PROGRAM, "--quick", "--no-draw", "--results", folder, *arguments]
+    command: list[str | Path] = [sys.executable, PROGRAM, "--quick", "--no-draw", "--results", folder, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -233,7 +233,16 @@ def test_a_peer_that_nobody_knows_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_ended_leaves_no_process_and_a_journal_to_go_on_with(tmp_path: Path, end: signal.Signals) -> None:
-    command = [sys.executable, PROGRAM, "--only", "echo-connections", "--peer", "c", "--results", tmp_path]
+    command: list[str | Path] = [
+        sys.executable,
+        PROGRAM,
+        "--only",
+        "echo-connections",
+        "--peer",
+        "c",
+        "--results",
+        tmp_path,
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as runner:
         path = tmp_path / "echo-connections.jsonl"
         deadline = time.monotonic() + 50
