@@ -10,6 +10,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from figures.order import print_comparison
 from figures.runner import Runner, overview
 from figures.scene import Scene, read_scenes
 from harness.servers import Peer, read_peers
@@ -24,6 +25,8 @@ def main() -> int:
     if arguments.only_draw:
         draw(arguments.results)
         return 0
+    if arguments.compare:
+        return 1 if print_comparison(arguments.compare, arguments.results) else 0
     profile = "quick" if arguments.quick else "full" if arguments.full else "standard"
     peers = read_peers()
     scenes = _chosen(read_scenes(profile), arguments, peers)
@@ -86,6 +89,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--plan", action="store_true", help="say what would be measured and how long it takes, and end")
     parser.add_argument("--only-draw", action="store_true", help="draw what the journals have, whatever it is from")
     parser.add_argument("--no-draw", dest="draw", action="store_false", help="only measure")
+    parser.add_argument("--compare", type=Path, metavar="DIR",
+                        help="only say which pairs have changed their order since that folder's journals")  # fmt: skip
     parser.add_argument("--results", type=Path, metavar="DIR", help="where the journals are")
     arguments = parser.parse_args()
     if arguments.results is None:

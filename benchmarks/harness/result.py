@@ -17,6 +17,15 @@ from harness.servers import ROOT
 from harness.summary import judge, summarise
 
 FORMAT: Final = 1
+MEASURED: Final = (
+    "crates",
+    "src",
+    "benchmarks/peers",
+    "benchmarks/harness",
+    "benchmarks/figures/*.py",
+    "benchmarks/figures/scenes",
+)
+"""What a figure depends on. A commit that changes nothing here, but the documentation, is the same to a journal."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,20 +75,11 @@ def today() -> str:
 
 
 def commit() -> str:
-    """The commit that is measured, marked if what was measured differs from it."""
-    head = _git("rev-parse", "--short=12", "HEAD")
-    if not head:
+    """The last commit that changed what is measured or how, marked if the files differ from it."""
+    last = _git("log", "-1", "--format=%h", "--abbrev=12", "--", *MEASURED)
+    if not last:
         return "unknown"
-    measured = (
-        "crates",
-        "src",
-        "benchmarks/peers",
-        "benchmarks/harness",
-        "benchmarks/figures/*.py",
-        "benchmarks/figures/scenes",
-    )
-    changed = _git("status", "--porcelain", "--", *measured)
-    return f"{head} with changes" if changed else head
+    return f"{last} with changes" if _git("status", "--porcelain", "--", *MEASURED) else last
 
 
 def _read(path: Path) -> Result:
