@@ -14,11 +14,10 @@ from typing import Any, Final
 
 from harness.summary import Spread, spread
 
-FORMAT: Final = 1
+from figures.journal import Line, read_lines
+
 FULL_CORE: Final = 0.97  # a generator that used this much of its core sets the rate, not the server
 HOW: Final = frozenset({"seconds", "processes"})  # how a point was measured, which does not make it another one
-
-Line = Mapping[str, Any]  # Any: whatever JSON holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ class Scene:
 
 def read_journal(folder: Path) -> dict[str, Scene]:
     """The scenes of a folder of journals, by name. Raises ValueError for lines of another format."""
-    return {path.stem: gather(path.stem, _lines(path)) for path in sorted(folder.glob("*.jsonl"))}
+    return {path.stem: gather(path.stem, read_lines(path)) for path in sorted(folder.glob("*.jsonl"))}
 
 
 def gather(name: str, lines: Sequence[Line]) -> Scene:
@@ -122,11 +121,3 @@ def _values(lines: Iterable[Line], metric: str) -> list[float]:
 
 def _identity(point: Mapping[str, Any]) -> str:
     return json.dumps({key: value for key, value in point.items() if key not in HOW}, sort_keys=True)
-
-
-def _lines(path: Path) -> list[Line]:
-    *whole, _ = path.read_text(encoding="utf-8").split("\n")  # the last is empty, unless writing was cut off
-    lines: list[Line] = [json.loads(text) for text in whole]
-    if strange := {line.get("format") for line in lines} - {FORMAT}:
-        raise ValueError(f"{path.name} has lines of format {', '.join(map(str, strange))}; this program reads {FORMAT}")
-    return lines
