@@ -4,7 +4,7 @@ Read in this order: `scene` (what is asked), `plan` (who is measured, and how lo
 `loads`, `memory`, `mass` and `collector` (what is done in it), `cell` (one repetition as a line), `journal` (what is
 kept) and `runner` (all of it in turn).
 
-Then `series` (what the journals say), `figure` (what each figure shows of it), `look`, `lines`, `bars` and `draw` (how),
+Then `series` (what the journals say), `figure` (what each figure shows), `look`, `lines`, `bars` and `draw` (how),
 `caption` (what has to be said below), `part` (the figures' part of RESULTS.md), `losses` (who is ahead of Floodway),
 `page` (writes all of it) and `order` (whether a second run says the same).
 """

@@ -6,19 +6,6 @@ from typing import Final, Literal
 
 from harness.metric import METRICS, Metric
 
-# What the figures show beside what other benchmarks do.
-QUANTITIES: Final = METRICS | {
-    "rss": Metric("memory of the server", "MiB", 1 / 1048576, 1),
-    "bytes_per_connection_exchange": Metric("after one exchange", "bytes"),
-    "bytes_per_connection_burst": Metric("after a burst of 64 KiB", "bytes"),
-    "bytes_per_connection_burst_3s": Metric("3 s after the burst", "bytes"),
-    "pauses": Metric("pauses", ""),
-    "longest": Metric("longest pause", "ms", 1e3, 2),
-    "total": Metric("all pauses", "ms", 1e3, 1),
-    "connecting_longest": Metric("longest pause while connections opened", "ms", 1e3, 2),
-    "full": Metric("a full collection, asked for", "ms", 1e3, 2),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Panel:
@@ -66,7 +53,7 @@ class Figure:
 
     def quantity(self, name: str) -> Metric:
         """How a quantity is shown."""
-        return self.names.get(name) or QUANTITIES[name]
+        return self.names.get(name) or METRICS[name]
 
 
 ECHO_COLUMNS = ("cpu_per_message", "p99", "server_core", "generator_core")
@@ -169,13 +156,13 @@ FIGURES: Final = (
         "Pauses of Python's garbage collector over the number of connections",
         "lower",
         "lines",
-        "While a process holds so many connections and answers on them, `gc.callbacks` time every pause of the "
-        "collector. Above is the longest of them, and below how long a full collection takes that is asked for with "
-        "`gc.collect()`.",
+        "`gc.callbacks` time every pause of the collector. Above is the longest while so many connections are opened: "
+        "once they are, answering on them makes nothing that the collector runs for. Below is how long a full "
+        "collection takes that is then asked for with `gc.collect()`.",
         (
-            Panel("longest pause, ms", ("longest",)),
+            Panel("longest pause while connections open, ms", ("connecting_longest",)),
             Panel("a full collection, ms", ("full",)),
         ),
-        table=("pauses", "total", "connecting_longest", "rss"),
+        table=("connecting_pauses", "connecting_total", "pauses", "longest", "rss"),
     ),
 )

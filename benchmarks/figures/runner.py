@@ -29,7 +29,7 @@ SHOWN: Final = {
     "work": ("messages_per_second", "rss"),
     "memory": ("bytes_per_connection_exchange", "bytes_per_connection_burst_3s"),
     "mass": ("p99", "server_core"),
-    "collector": ("longest", "full"),
+    "collector": ("connecting_longest", "full"),
 }
 
 

@@ -175,5 +175,6 @@ def _collector() -> Iterator[Line]:
         for peer, (label, cost) in peers.items():
             for number in (1, 2, 3):
                 pause = 1e-3 + cost * connections * (1 + number / 20)
-                metrics = {"pauses": 3.0 * number, "longest": pause, "total": pause * 2, "full": pause * 1.5}
+                metrics = {"pauses": 0.0, "longest": 0.0, "total": 0.0, "full": pause * 1.5}
+                metrics |= {"connecting_pauses": 3.0, "connecting_longest": pause, "connecting_total": pause * 2}
                 yield line("collector", {"connections": connections, "seconds": 5.0}, peer, label, number, metrics)
