@@ -5,6 +5,7 @@ Helpers that tests call by name live in `tests/helpers`; here is only what pytes
 
 import gc
 import os
+import signal
 import sys
 import threading
 import time
@@ -26,6 +27,10 @@ KEPT_BY_PYTHON = ("multiprocessing.resource_tracker", "multiprocessing.forkserve
 PATIENCE_SECONDS = 5.0
 
 Left = TypeVar("Left")
+
+# A shell without job control has its background jobs ignore Ctrl-C, and what they start inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=["epoll", "portable"])
