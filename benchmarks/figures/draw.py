@@ -24,7 +24,7 @@ from figures.series import Scene
 WIDTH: Final = 10.2
 LEFT: Final = 0.95
 LEGEND: Final = 3.75  # the column to the right of lines
-NAMES: Final = 3.3  # the column to the left of bars
+NAMES: Final = 3.6  # the column to the left of bars
 RIGHT: Final = 0.6  # what is right of bars
 HEAD: Final = 1.2
 GAP: Final = 0.85  # below each panel: its ticks, the name of its axis, the next one's title
