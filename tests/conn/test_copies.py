@@ -129,8 +129,8 @@ def test_a_peer_that_sends_byte_by_byte_does_not_cost_a_block_for_each(engine_wi
 def test_an_idle_connection_owns_no_block(framing: Any, engine_with: MakeEngine) -> None:
     class Reading(Journal):
         def on_data(self, conn: floodway.Connection, data: Any) -> None:
-            line = data if isinstance(data, bytes) else data.read()
-            conn.write(line.strip() + b"\n")
+            received = data if isinstance(data, bytes) else data.read()  # without Lines, TCP may cut it anywhere
+            conn.write(received + b"\n" if isinstance(framing, floodway.Lines) else received)
 
     handler = Reading()
     with engine_with(handler, framing=framing) as engine, dial(engine) as peer:
