@@ -11,12 +11,11 @@ from harness import generator
 from harness.encryption import unverified_context
 from harness.generator import Order
 from harness.holder import Holder, HolderError
-from harness.machine import divide_cores
 from harness.process import PROC, cpu_seconds, process_tree
 from harness.scenario import Load
-from harness.servers import Server, ServerError, UnavailableError, prepare, read_peers, running
+from harness.servers import Server, ServerError, prepare, read_peers, running
+from started import ALL_CORES, started
 
-ALL_CORES = divide_cores(share=True).server
 PEERS = read_peers()
 # Those with work are tested in test_work_peers.py.
 HTTP = [name for name, peer in PEERS.items() if peer.protocol in ("http", "https") and not peer.does]
@@ -26,12 +25,7 @@ BODIES = (b"Hello, world!", b'{"message":"Hello, world!"}')
 
 @pytest.fixture(params=HTTP)
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    peer = PEERS[request.param]
-    try:
-        prepare(peer)
-    except UnavailableError as error:
-        pytest.skip(f"{peer.label}: {error}")
-    with running(peer, ALL_CORES) as server:
+    with started(PEERS[request.param]) as server:
         yield server
 
 

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 from harness.holder import Holder
-from harness.machine import divide_cores
 from harness.process import cpu_seconds, open_descriptors, resident_bytes
-from harness.servers import Server, ServerError, UnavailableError, prepare, read_peers, running
+from harness.servers import Server, ServerError, prepare, read_peers, running
+from started import ALL_CORES, started
 
 pytestmark = pytest.mark.timeout(300)  # the first test of a Go server compiles it, with what it imports
 
-ALL_CORES = divide_cores(share=True).server
 PEERS = read_peers()
 # Echo servers proper; the others are the same code with work to do, and need a free-threaded interpreter.
 ECHO = [name for name, peer in PEERS.items() if peer.protocol == "echo" and not peer.computes]
@@ -23,12 +22,7 @@ TOO_MUCH_BYTES = 96 << 20
 
 @pytest.fixture(params=ECHO)
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    peer = PEERS[request.param]
-    try:
-        prepare(peer)
-    except UnavailableError as error:
-        pytest.skip(f"{peer.label}: {error}")
-    with running(peer, ALL_CORES) as server:
+    with started(PEERS[request.param]) as server:
         yield server
 
 

@@ -7,12 +7,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from harness.machine import divide_cores
-from harness.servers import Server, UnavailableError, prepare, read_peers, running
+from harness.servers import Server, prepare, read_peers, running
+from started import ALL_CORES, started
 
 pytestmark = pytest.mark.timeout(300)  # the first test of a Go server compiles it, with what it imports
 
-ALL_CORES = divide_cores(share=True).server
 PEERS = read_peers()
 WORK = [name for name, peer in PEERS.items() if peer.does == "work"]
 ADDITIONS = 5_000
@@ -22,12 +21,7 @@ BODIES = (bytes(range(256)) * 4, bytes(range(255, -1, -1)) * 4, b"\xff" * 1000, 
 
 @pytest.fixture(params=WORK)
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    peer = PEERS[request.param]
-    try:
-        prepare(peer)
-    except UnavailableError as error:
-        pytest.skip(f"{peer.label}: {error}")
-    with running(peer, ALL_CORES, additions=ADDITIONS) as server:
+    with started(PEERS[request.param], additions=ADDITIONS) as server:
         yield server
 
 

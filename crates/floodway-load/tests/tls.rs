@@ -5,7 +5,8 @@ mod helpers;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use floodway_load::{Errno, Expected, LoadError, Method, Mode, Plan, Report, Request};
+use floodway_load::{Errno, Expected, LoadError, Method, Mode, Plan, Request};
+use helpers::http::assert_undisturbed;
 use helpers::{Server, echo, run, serve};
 use rustls::version::{TLS12, TLS13};
 
@@ -23,20 +24,6 @@ fn wait_for(ending: &AtomicBool) {
     }
 }
 
-fn assert_clean(report: &Report) {
-    assert_eq!(
-        (report.connected, report.closed_by_server),
-        (4, 0),
-        "{report:#?}"
-    );
-    assert!(
-        report.failed.is_empty() && report.broken.is_empty(),
-        "{report:#?}"
-    );
-    assert_eq!((report.corrupt_bytes, report.unanswered), (0, 0));
-    assert_eq!(report.complaints, Vec::<String>::new());
-}
-
 #[test]
 fn messages_come_back_by_either_version() {
     for version in [&TLS12, &TLS13] {
@@ -52,7 +39,7 @@ fn messages_come_back_by_either_version() {
                 rate,
                 ..plan(&server)
             });
-            assert_clean(&report);
+            assert_undisturbed(&report);
             assert!(report.messages > 0, "{report:#?}");
             assert!(report.bytes_checked >= report.messages * size as u64);
             assert!(report.latency.unwrap().p50 > 0.0);
@@ -82,7 +69,7 @@ fn an_idle_connection_shakes_hands_and_exchanges_one_message() {
             size,
             ..plan(&server)
         });
-        assert_clean(&report);
+        assert_undisturbed(&report);
         assert_eq!(report.connect_latency.unwrap().count, 4);
         assert_eq!(
             (report.messages, report.bytes_checked),
@@ -116,7 +103,7 @@ fn requests_travel_encrypted() {
         size: 1_000,
         ..plan(&server)
     });
-    assert_clean(&report);
+    assert_undisturbed(&report);
     assert!(report.messages > 0);
     assert!(report.bytes_checked >= report.messages * 1_000);
 }
@@ -229,7 +216,7 @@ fn handshakes_are_repeated_whole_and_to_their_end() {
             ..plan(&server)
         });
         drop(server);
-        assert_clean(&report);
+        assert_undisturbed(&report);
         assert!(report.messages > 8, "{report:#?}");
         assert_eq!(report.fairness.fair, None);
         assert!(report.latency.unwrap().count.abs_diff(report.messages) <= 8);
