@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from figures.figure import Figure, Panel
 from figures.lines import short
-from figures.look import Theme, described, look
+from figures.look import Theme, described, look, mixed
 from figures.series import Cell, Scene
 
 STRENGTHS: Final = (1.0, 0.62, 0.3)  # of the colour of a peer's first bar, its second and its third
@@ -46,10 +46,10 @@ def draw_bars(axes: Axes, figure: Figure, panel: Panel, scene: Scene, theme: The
     for row, cell in enumerate(cells):
         for number, name in enumerate(panel.quantities):
             if name in cell.metrics:
-                y, colour = row * step + number, look(cell.peer, theme).colour
-                _bar(axes, cell.metrics[name], figure.quantity(name), y, (colour, STRENGTHS[number]), theme)
+                y, colour = row * step + number, mixed(look(cell.peer, theme).colour, theme.card, STRENGTHS[number])
+                _bar(axes, cell.metrics[name], figure.quantity(name), y, colour, theme)
         at = "" if cell.point[figure.x] == most else f", at {cell.point[figure.x]:,}"
-        _name(axes, cell, at, row * step + (step - 2) / 2, theme)
+        _name(axes, cell, panel, at, row * step + (step - 2) / 2, theme)
     axes.set_ylim(len(cells) * step - 1, -1)
     axes.yaxis.set_major_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
@@ -66,7 +66,7 @@ def _shown(panel: Panel, scene: Scene, figure: Figure) -> list[Cell]:
     return sorted(cells, key=lambda cell: cell.metrics[name].median, reverse=figure.better == "higher")
 
 
-def _bar(axes: Axes, spread: Spread, quantity: Metric, y: float, colour: tuple[str, float], theme: Theme) -> None:
+def _bar(axes: Axes, spread: Spread, quantity: Metric, y: float, colour: str, theme: Theme) -> None:
     median, low, high = (value * quantity.scale for value in (spread.median, spread.low, spread.high))
     axes.barh([y], [median], height=0.86, color=[colour], linewidth=0)
     axes.plot([low, high], [y, y], color=theme.ink, linewidth=1.0, solid_capstyle="butt")
@@ -74,17 +74,22 @@ def _bar(axes: Axes, spread: Spread, quantity: Metric, y: float, colour: tuple[s
                   va="center_baseline", fontsize=7.5, color=theme.faint)  # fmt: skip
 
 
-def _name(axes: Axes, cell: Cell, at: str, y: float, theme: Theme) -> None:
+def _name(axes: Axes, cell: Cell, panel: Panel, at: str, y: float, theme: Theme) -> None:
+    """To the left of the axis the version, and left of that the name."""
+    name, version = described(cell, panel)
     weight = "bold" if look(cell.peer, theme).width > 2 else "normal"
-    axes.annotate(described(cell) + at, (0, y), (-8, 0), xycoords=axes.get_yaxis_transform(),
-                  textcoords="offset points", ha="right", va="center_baseline", fontsize=8.6,
-                  color=theme.ink, fontweight=weight, annotation_clip=False)  # fmt: skip
+    right = axes.annotate(version, (0, y), (-8, 0), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
+                          ha="right", va="center_baseline", fontsize=7.6, color=theme.faint,
+                          annotation_clip=False)  # fmt: skip
+    axes.annotate(name + at, (0, y), (-5 if version else 0, 0), xycoords=(right, axes.transData),
+                  textcoords="offset points", ha="right", va="center_baseline", fontsize=8.8, color=theme.ink,
+                  fontweight=weight, annotation_clip=False)  # fmt: skip
 
 
 def _states(axes: Axes, figure: Figure, panel: Panel, theme: Theme) -> None:
     """Which bar is which: the same three strengths in grey."""
     keys: Sequence[Patch] = [
-        Patch(color=theme.faint, alpha=strength, linewidth=0, label=figure.quantity(name).label)
+        Patch(color=mixed(theme.faint, theme.card, strength), linewidth=0, label=figure.quantity(name).label)
         for name, strength in zip(panel.quantities, STRENGTHS, strict=False)
     ]
     card = axes.get_figure(root=True)

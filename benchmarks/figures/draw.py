@@ -4,6 +4,7 @@ Beside each pair of axes stands its legend: labels at the height of their lines'
 the figure needs to be read alone. Sizes are in inches, as matplotlib wants them.
 """
 
+import dataclasses
 import textwrap
 from pathlib import Path
 from typing import Any, Final
@@ -17,14 +18,14 @@ from matplotlib.patches import FancyBboxPatch
 from figures import caption
 from figures.bars import bar_count, draw_bars
 from figures.figure import Figure
-from figures.lines import draw_lines
+from figures.lines import draw_lines, draw_mark
 from figures.look import DARK, LIGHT, Theme
 from figures.series import Scene
 
 WIDTH: Final = 10.2
 LEFT: Final = 0.95
-LEGEND: Final = 3.75  # the column to the right of lines
-NAMES: Final = 3.6  # the column to the left of bars
+LEGEND: Final = 3.4  # the column to the right of lines
+NAMES: Final = 2.9  # the column to the left of bars
 RIGHT: Final = 0.6  # what is right of bars
 HEAD: Final = 1.2
 GAP: Final = 0.85  # below each panel: its ticks, the name of its axis, the next one's title
@@ -64,6 +65,8 @@ def _card(figure: Figure, scene: Scene, theme: Theme) -> Card:
     _text(card, 0.35, total - 0.38, f"{figure.number}  {figure.title}", theme.ink, size=14.5, weight="bold")
     arrow = "↑" if figure.better == "higher" else "↓"
     _text(card, 0.35, total - 0.66, f"{arrow} {figure.better} is better", theme.faint, size=11)
+    if figure.kind == "lines":
+        _marks(card, 2.3, total - 0.66, figure, scene, theme)
     top = total - HEAD
     left, right = (LEFT, LEGEND) if figure.kind == "lines" else (NAMES, RIGHT)
     for panel, height in zip(figure.panels, heights, strict=True):
@@ -84,11 +87,12 @@ def _height(figure: Figure, scene: Scene, number: int) -> float:
 
 
 def _notes(figure: Figure, scene: Scene) -> list[str]:
+    shown = dataclasses.replace(scene, cells=[cell for cell in scene.cells if figure.shows(cell.peer)])
     lines = [
-        caption.conditions(scene),
-        caption.generator(scene, figure),
-        caption.unjudged(scene, figure),
-        *caption.missing(scene, figure.x),
+        caption.conditions(shown),
+        caption.generator(shown, figure),
+        caption.unjudged(shown, figure),
+        *caption.missing(shown, figure.x),
         caption.where(scene),
     ]
     return [part for line in lines if line for part in textwrap.wrap(line, NOTE_LETTERS)]
@@ -108,6 +112,20 @@ def _background(card: Card, theme: Theme, height: float) -> None:
         zorder=-1,
     )
     card.add_artist(box)
+
+
+def _marks(card: Card, x: float, y: float, figure: Figure, scene: Scene, theme: Theme) -> None:
+    """A key to the points that are drawn otherwise, if there are any."""
+    cells = [cell for cell in scene.cells if cell.rounds and figure.shows(cell.peer)]
+    keys = []
+    if any(cell.bound for cell in cells):
+        keys.append((False, "bound by the generator: the server could do more"))
+    if not all(cell.judged for cell in cells):
+        keys.append((True, "too few answers to judge fairness"))
+    for ringed, meaning in keys:
+        draw_mark(card, x, y + 0.05, theme, ringed=ringed)
+        _text(card, x + 0.16, y, meaning, theme.faint, size=8.8)
+        x += 3.75
 
 
 def _plain(axes: Axes, theme: Theme) -> None:

@@ -15,6 +15,7 @@ class Panel:
     quantities: tuple[str, ...]
     peers: Literal["all", "loop", "native"] = "all"  # "loop": those whose additions are a loop in Python
     log: bool = False  # the axis of the values
+    implied: tuple[str, ...] = ()  # ends of labels that say of a server what is so of all here
 
     def shows(self, peer: str) -> bool:
         """Whether a peer belongs here."""
@@ -57,6 +58,8 @@ class Figure:
 
 
 ECHO_COLUMNS = ("cpu_per_message", "p99", "server_core", "generator_core")
+NATIVE = (", native loop", ", with work")
+LOOP = (", Python loop",)
 
 FIGURES: Final = (
     Figure(
@@ -96,8 +99,8 @@ FIGURES: Final = (
         "sum, which is checked. Above the additions are a loop of machine code, the same for all; below they are a "
         "loop in Python, which itself is 20 to 50 times slower, so that the server hardly matters.",
         (
-            Panel("requests per second, additions in machine code", ("messages_per_second",), "native"),
-            Panel("requests per second, additions in a Python loop", ("messages_per_second",), "loop"),
+            Panel("requests per second, additions in machine code", ("messages_per_second",), "native", implied=NATIVE),
+            Panel("requests per second, additions in a Python loop", ("messages_per_second",), "loop", implied=LOOP),
         ),
         table=ECHO_COLUMNS,
     ),
@@ -110,7 +113,7 @@ FIGURES: Final = (
         "lines",
         "Resident memory of all processes of the server while it is loaded, in the runs of F3. The figure shows those "
         "that add in machine code, and the table also those with the loop in Python; both axes are logarithmic.",
-        (Panel("resident memory, MiB", ("rss",), "native", log=True),),
+        (Panel("resident memory, MiB, additions in machine code", ("rss",), "native", log=True, implied=NATIVE),),
     ),
     Figure(
         "F5",

@@ -1,11 +1,13 @@
 """Lines over connections or sizes: medians with bars for their range, and labels at the height where a line ends."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from harness.summary import Spread
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Card
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, NullLocator
 
@@ -15,8 +17,10 @@ from figures.look import Look, Theme, described, look
 from figures.series import Cell, Scene
 
 ROW: Final = 0.205  # between two labels, in inches
-LABEL: Final = 8.8  # points; less for a label of more than so many letters
-LABEL_LETTERS: Final = 38
+BELOW_HEADING: Final = 0.1  # the middle of the first label below the top of the axes, in inches
+MARGIN: Final = 0.05  # of the axis on either side of the first and the last place
+GAP: Final = Spread(math.nan, math.nan, math.nan, 0)
+RING: Final = 5  # points that a ring is wider than its marker
 SHOWN_CEILING: Final = 1.5  # times the greatest value: a ceiling that is higher stands only in the caption
 
 
@@ -24,7 +28,8 @@ SHOWN_CEILING: Final = 1.5  # times the greatest value: a ceiling that is higher
 class End:
     """Where a line ends, and what stands there."""
 
-    text: str
+    name: str
+    version: str
     x: float
     y: float
     look: Look
@@ -40,18 +45,21 @@ def draw_lines(axes: Axes, figure: Figure, panel: Panel, scene: Scene, theme: Th
     ends = []
     for peer, cells in series.items():
         how = look(peer, theme)
-        spreads = [cell.metrics[name] for cell in cells]
-        xs = [where[cell.point[figure.x]] for cell in cells]
+        at = {where[cell.point[figure.x]]: cell for cell in cells}
+        # No line leads over a place where the peer is missing.
+        xs = [x for x in where.values() if min(at) <= x <= max(at)]
+        spreads = [at[x].metrics[name] if x in at else GAP for x in xs]
         ys = [spread.median * quantity.scale for spread in spreads]
         below = [(spread.median - spread.low) * quantity.scale for spread in spreads]
         above = [(spread.high - spread.median) * quantity.scale for spread in spreads]
         axes.errorbar(
             xs, ys, (below, above), color=how.colour, linestyle=how.dash, linewidth=how.width, zorder=how.above,
-            elinewidth=1.3, capsize=3, capthick=1.3, alpha=0.95,
+            elinewidth=1.3, capsize=3, capthick=1.3, clip_on=False,
         )  # fmt: skip
-        for cell, x, y in zip(cells, xs, ys, strict=True):
-            _point(axes, cell, x, y, how, theme)
-        ends.append(End(described(cells[-1]), xs[-1], ys[-1], how))
+        for x, y in zip(xs, ys, strict=True):
+            if x in at:
+                _point(axes, at[x], x, y, how, theme)
+        ends.append(End(*described(cells[-1], panel), xs[-1], ys[-1], how))
     rates = _ceilings(scene, figure, where) if name == "messages_per_second" else {}
     _scale(axes, [value.high * quantity.scale for value in _spreads(series, name)], rates, log=panel.log)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
@@ -60,7 +68,8 @@ def draw_lines(axes: Axes, figure: Figure, panel: Panel, scene: Scene, theme: Th
     _draw_ceiling(axes, rates, theme)
     if ends:
         cores = span(cell.server_cores for cells in series.values() for cell in cells)
-        _legend(axes, ends, f"server, version (language), each on {cores} core{'' if cores == '1' else 's'}", theme)
+        heading = f"server, version; Python unless named; {cores} core{'' if cores == '1' else 's'} each"
+        _legend(axes, ends, heading, theme)
 
 
 def short(value: float) -> str:
@@ -77,11 +86,16 @@ def _positions(axes: Axes, places: Sequence[float], figure: Figure, theme: Theme
     if 0 not in places:
         where = {place: place for place in places}
         axes.set_xscale("log")
+    first, last = min(where.values()), max(where.values())
+    if 0 in places:
+        axes.set_xlim(first - MARGIN * (last - first), last + MARGIN * (last - first))
+    else:
+        axes.set_xlim(first / (last / first) ** MARGIN, last * (last / first) ** MARGIN)
     names = [f"{place / 1024:g} KiB" if figure.x == "size" else short(place) for place in places]
     axes.xaxis.set_major_locator(FixedLocator(list(where.values())))
     axes.xaxis.set_major_formatter(FixedFormatter(names))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.tick_params(axis="x", labelsize=8.4)
+    axes.tick_params(axis="x", labelsize=8.4, pad=7)  # markers at zero reach below the axis
     axes.set_xlabel("connections" if figure.x == "connections" else "size of a packet", color=theme.faint, fontsize=9.5)
     return where
 
@@ -93,8 +107,20 @@ def _point(axes: Axes, cell: Cell, x: float, y: float, how: Look, theme: Theme) 
     axes.plot([x], [y], how.marker, color=how.colour, markerfacecolor=inside, markersize=size, zorder=how.above + 1,
               clip_on=False)  # fmt: skip
     if not cell.judged:
-        axes.plot([x], [y], "o", color=theme.faint, markerfacecolor="none", markersize=size + 5, markeredgewidth=0.8,
+        axes.plot([x], [y], "o", color=theme.faint, markerfacecolor="none", markersize=size + RING, markeredgewidth=0.8,
                   zorder=how.above + 1)  # fmt: skip
+
+
+def draw_mark(card: Card, x: float, y: float, theme: Theme, *, ringed: bool) -> None:
+    """A marker for a key, at inches of the card: within a ring, or hollow."""
+    inside = theme.faint if ringed else theme.card
+    shapes = [Line2D([x], [y], marker="o", color=theme.faint, markerfacecolor=inside, markersize=6)]
+    if ringed:
+        shapes.append(Line2D([x], [y], marker="o", color=theme.faint, markerfacecolor="none", markersize=6 + RING,
+                             markeredgewidth=0.8))  # fmt: skip
+    for shape in shapes:
+        shape.set_transform(card.dpi_scale_trans)
+        card.add_artist(shape)
 
 
 def _scale(axes: Axes, highest: Sequence[float], rates: Mapping[float, float], *, log: bool) -> None:
@@ -120,8 +146,16 @@ def _draw_ceiling(axes: Axes, rates: Mapping[float, float], theme: Theme) -> Non
     if not shown:
         return
     axes.plot(list(shown), list(shown.values()), color=theme.faint, linestyle=":", linewidth=1.3, zorder=2)
-    axes.annotate("here the generator's core is full", next(iter(shown.items())), (2, 4), textcoords="offset points",
-                  color=theme.faint, fontsize=8)  # fmt: skip
+    (x, y), (later, lower) = [*shown.items(), *shown.items()][:2]
+    logarithmic = [scale == "log" for scale in (axes.get_xscale(), axes.get_yscale())]
+    middle = [
+        math.sqrt(a * b) if log else (a + b) / 2
+        for (a, b), log in zip(((x, later), (y, lower)), logarithmic, strict=True)
+    ]
+    # Beside the first point its range and markers would be in the way.
+    axes.annotate("here the generator's core is full", middle, (2, 4), textcoords="offset points",
+                  color=theme.faint, fontsize=8, zorder=2,
+                  bbox={"facecolor": theme.card, "edgecolor": "none", "pad": 0.5})  # fmt: skip
 
 
 def _spreads(series: Mapping[str, Sequence[Cell]], name: str) -> list[Spread]:
@@ -139,7 +173,9 @@ def _legend(axes: Axes, ends: Sequence[End], heading: str, theme: Theme) -> None
     axes.text(1 + 0.3 / width, 1 + 0.11 / height, heading, transform=axes.transAxes, fontsize=8, color=theme.faint)
     ordered = sorted(ends, key=lambda end: end.y)
     heights = [axes.transAxes.inverted().transform(axes.transData.transform((reached, end.y)))[1] for end in ordered]
-    for end, natural, y in zip(ordered, heights, spaced(heights, ROW / height), strict=True):
+    room = 1 - BELOW_HEADING / height
+    levels = [room * level for level in spaced([natural / room for natural in heights], ROW / height / room)]
+    for end, natural, y in zip(ordered, heights, levels, strict=True):
         at = 1 + 0.30 / width
         if end.x == last:
             start = axes.transAxes.inverted().transform(axes.transData.transform((end.x, end.y)))[0]
@@ -151,8 +187,10 @@ def _legend(axes: Axes, ends: Sequence[End], heading: str, theme: Theme) -> None
                         marker=end.look.marker, markevery=[1], markersize=6)  # fmt: skip
         axes.add_artist(handle)
         bold = "bold" if end.look.width > 2 else "normal"
-        axes.text(at + 0.5 / width, y, end.text, transform=axes.transAxes, va="center_baseline", color=theme.ink,
-                  fontsize=LABEL * min(1.0, LABEL_LETTERS / len(end.text)), fontweight=bold)  # fmt: skip
+        name = axes.annotate(end.name, (at + 0.5 / width, y), xycoords=axes.transAxes, va="center_baseline",
+                             color=theme.ink, fontsize=8.8, fontweight=bold)  # fmt: skip
+        axes.annotate(end.version, (1, y), (5, 0), xycoords=(name, axes.transAxes), textcoords="offset points",
+                      va="center_baseline", color=theme.faint, fontsize=7.6)  # fmt: skip
 
 
 def spaced(heights: Sequence[float], step: float) -> list[float]:

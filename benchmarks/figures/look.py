@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from figures.figure import Panel
 from figures.series import Cell
 
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
@@ -107,6 +108,12 @@ def look(peer: str, theme: Theme) -> Look:
     )
 
 
+def mixed(colour: str, card: str, strength: float) -> str:
+    """A colour thinned with the card's, as "#rrggbb": unlike one that lets things shine through, it hides the grid."""
+    parts = [(int(colour[at : at + 2], 16), int(card[at : at + 2], 16)) for at in (1, 3, 5)]
+    return "#" + "".join(f"{round(strength * own + (1 - strength) * below):02x}" for own, below in parts)
+
+
 def language(peer: str) -> str:
     """Whose hue a peer has: Floodway's, or that of the language it is used from."""
     if peer == "c" or peer.startswith("c_"):
@@ -116,19 +123,23 @@ def language(peer: str) -> str:
     return "Go" if peer == "gnet" or peer.startswith("go_") else "Python"
 
 
-def described(cell: Cell) -> str:
-    """The label with version and language: "Go, gnet 2.9.7", "gevent 25.9.1 (Python)", "C, epoll (cc 12.2.0)"."""
+def described(cell: Cell, panel: Panel) -> tuple[str, str]:
+    """The name in a legend, without what the panel says of all, and the version: ("Go, gnet", "2.9.7").
+
+    Where the language brings the library, the version says whose it is: ("asyncio Protocol", "Python 3.13.0").
+    """
+    name = cell.label
+    for said in panel.implied:
+        name = name.removesuffix(said)
     family = language(cell.peer)
     spoken = "Python" if family == "Floodway" else family
-    libraries = [name for name in cell.versions if name in cell.peer and name not in TOOLCHAINS.values()]
     toolchain = TOOLCHAINS[spoken]
+    libraries = [library for library in cell.versions if library in cell.peer and library not in TOOLCHAINS.values()]
     if libraries:
-        text = f"{cell.label} {_number(cell.versions[max(libraries, key=len)])}"
-        return text if text.startswith(f"{spoken},") else f"{text} ({spoken})"
+        return name, _number(cell.versions[max(libraries, key=len)])
     if toolchain in cell.versions:
-        compiler = "cc" if family == "C" else spoken
-        return f"{cell.label} ({compiler} {_number(cell.versions[toolchain])})"
-    return cell.label if cell.label.startswith(f"{spoken},") else f"{cell.label} ({spoken})"
+        return name, f"{'cc' if family == 'C' else spoken} {_number(cell.versions[toolchain])}"
+    return name, ""
 
 
 def _number(version: str) -> str:

@@ -11,6 +11,7 @@ from figures import caption
 from figures.draw import draw
 from figures.figure import FIGURES, Figure
 from figures.lines import spaced
+from figures.look import described
 from figures.losses import loss_rows, loss_table
 from figures.order import compare, text
 from figures.page import BEGIN, END, MANUAL, redraw, with_losses
@@ -165,6 +166,14 @@ def test_who_is_clearly_ahead_of_floodway_is_listed() -> None:
     )
     _, rows = loss_rows({"echo-connections": scene})
     assert rows == [["F1, 50 connections, 1,024 bytes", "requests per second", "Floodway, Raw 100", "C 130"]]
+
+
+def test_a_legend_leaves_out_what_its_axes_say_of_all_and_keeps_the_version_apart(journal: Path) -> None:
+    cells = {cell.peer: cell for cell in read_journal(journal)["http-work"].cells}
+    native = next(figure for figure in FIGURES if figure.number == "F4").panels[0]
+    assert described(cells["floodway_asgi_native"], native) == ("Floodway, ASGI", "0.1.0")
+    assert described(cells["uvicorn_native"], native) == ("uvicorn", "Python 3.13.0")
+    assert described(cells["go_net_http"], native) == ("Go, net/http", "Go 1.26.8")
 
 
 def test_labels_are_kept_apart_in_order_and_within_the_axes() -> None:
