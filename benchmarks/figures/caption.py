@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from figures.figure import Figure
+from figures.journal import Line
 from figures.look import language
-from figures.series import FULL_CORE, Cell, Line, Scene
+from figures.series import FULL_CORE, Cell, Scene
 
 UNITS = {"connections": "connections", "size": "bytes"}
 

@@ -147,15 +147,16 @@ def _draw_ceiling(axes: Axes, rates: Mapping[float, float], theme: Theme) -> Non
         return
     axes.plot(list(shown), list(shown.values()), color=theme.faint, linestyle=":", linewidth=1.3, zorder=2)
     (x, y), (later, lower) = [*shown.items(), *shown.items()][:2]
-    logarithmic = [scale == "log" for scale in (axes.get_xscale(), axes.get_yscale())]
-    middle = [
-        math.sqrt(a * b) if log else (a + b) / 2
-        for (a, b), log in zip(((x, later), (y, lower)), logarithmic, strict=True)
-    ]
+    middle = _between(axes.get_xscale(), x, later), _between(axes.get_yscale(), y, lower)
     # Beside the first point its range and markers would be in the way.
     axes.annotate("here the generator's core is full", middle, (2, 4), textcoords="offset points",
                   color=theme.faint, fontsize=8, zorder=2,
                   bbox={"facecolor": theme.card, "edgecolor": "none", "pad": 0.5})  # fmt: skip
+
+
+def _between(scale: str, one: float, other: float) -> float:
+    """What an axis shows half-way between two values."""
+    return math.sqrt(one * other) if scale == "log" else (one + other) / 2
 
 
 def _spreads(series: Mapping[str, Sequence[Cell]], name: str) -> list[Spread]:

@@ -10,7 +10,8 @@ from harness.table import NOTHING, Row, bullets, machine_text, markdown_table
 
 from figures import caption
 from figures.figure import FIGURES, Figure
-from figures.series import Cell, Line, Scene
+from figures.journal import Line
+from figures.series import Cell, Scene
 
 MARKS: Final = "◇ bound by the generator; ○ fairness not judged"
 
