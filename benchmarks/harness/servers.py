@@ -100,6 +100,7 @@ class Server:
 def read_peers() -> dict[str, Peer]:
     """Every peer, by name."""
     tables = tomllib.loads((ROOT / "peers" / "peers.toml").read_text())
+    versions = tables.pop("versions")
     return {
         name: Peer(
             name=name,
@@ -111,7 +112,7 @@ def read_peers() -> dict[str, Peer]:
             does=table.get("does", ""),
             max_connections=table.get("max_connections"),
             max_connections_reason=table.get("max_connections_reason", ""),
-            versions={what: tuple(command) for what, command in table.get("versions", {}).items()},
+            versions={what: tuple(versions[what]) for what in table.get("versions", ())},
         )
         for name, table in tables.items()
     }
