@@ -10,9 +10,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from figures.order import print_comparison
 from figures.runner import Runner, overview
 from figures.scene import Scene, read_scenes
+from figures.second import compare_folders, keep, text
 from harness.servers import Peer, read_peers
 
 RESULTS = Path(__file__).resolve().parent / "figures" / "results"
@@ -26,7 +26,7 @@ def main() -> int:
         draw(arguments.results)
         return 0
     if arguments.compare:
-        return 1 if print_comparison(arguments.compare, arguments.results) else 0
+        return compare(arguments.results, arguments.compare)
     profile = "quick" if arguments.quick else "full" if arguments.full else "standard"
     peers = read_peers()
     scenes = _chosen(read_scenes(profile), arguments, peers)
@@ -49,6 +49,18 @@ def main() -> int:
     for name in sorted(runner.failed):
         print(f"{peers[name].label} gave nothing sound in some cell", file=sys.stderr)
     return 1 if runner.failed else 0
+
+
+def compare(first: Path, second: Path) -> int:
+    """Say what a second run makes of a first, keep it beside the first's journals, and draw. 1 if an order changed."""
+    try:
+        run = compare_folders(first, second)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    print(text(run))
+    keep(run, first)
+    draw(first)
+    return 1 if run.comparison.exceptions else 0
 
 
 def draw(folder: Path) -> None:
@@ -90,7 +102,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--only-draw", action="store_true", help="draw what the journals have, whatever it is from")
     parser.add_argument("--no-draw", dest="draw", action="store_false", help="only measure")
     parser.add_argument("--compare", type=Path, metavar="DIR",
-                        help="only say which pairs have changed their order since that folder's journals")  # fmt: skip
+                        help="measure nothing; compare with the second run in that folder, and draw")  # fmt: skip
     parser.add_argument("--results", type=Path, metavar="DIR", help="where the journals are")
     arguments = parser.parse_args()
     if arguments.results is None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from figures.part import figures_part
+from figures.second import SecondRun, kept
 from figures.series import Scene, read_journal
 from harness.machine import QUIET_CORES, WAIT_SECONDS
 from harness.measure import NOISY_CORES
@@ -37,7 +38,8 @@ def main() -> int:
     if not results:
         print("there are no results yet: run `make bench` first", file=sys.stderr)
         return 1
-    text = report(results, read_journal(arguments.journals))
+    scenes = read_journal(arguments.journals)
+    text = report(results, scenes, kept(arguments.journals, scenes))
     if arguments.check:
         current = arguments.output.read_text() if arguments.output.exists() else ""
         if current != text:
@@ -47,9 +49,10 @@ def main() -> int:
     return 0
 
 
-def report(results: Sequence[Result], scenes: Mapping[str, Scene]) -> str:
-    """The whole report as Markdown: the figures, if there are any, and then the scenarios."""
-    figures = figures_part(scenes, FIGURES_DRAWN.relative_to(ROOT).as_posix(), JOURNALS.relative_to(ROOT).as_posix())
+def report(results: Sequence[Result], scenes: Mapping[str, Scene], second: SecondRun | None = None) -> str:
+    """The whole report as Markdown: the figures, if there are any, with their second run, and then the scenarios."""
+    drawn, journals = (folder.relative_to(ROOT).as_posix() for folder in (FIGURES_DRAWN, JOURNALS))
+    figures = figures_part(scenes, drawn, journals, second)
     parts = [
         "<!-- Written by benchmarks/report.py from the files in benchmarks/results/. Edits are lost. -->",
         "# Results",

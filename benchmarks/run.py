@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from figures.second import kept
 from figures.series import read_journal
 from harness import generator
 from harness.calibration import calibrate
@@ -49,7 +50,8 @@ def main() -> int:
         _print_cell(console, result)
     _print_table(console, "Targets of design section 13", *verdict_rows(results))
     if arguments.results == RESULTS:
-        REPORT.write_text(report(read_results(RESULTS), read_journal(JOURNALS)))
+        scenes = read_journal(JOURNALS)
+        REPORT.write_text(report(read_results(RESULTS), scenes, kept(JOURNALS, scenes)))
     return 1 if runner.lacks_generator or any(_failed_peers(result) for result in results) else 0
 
 

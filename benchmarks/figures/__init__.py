@@ -5,6 +5,6 @@ Read in this order: `scene` (what is asked), `plan` (who is measured, and how lo
 kept) and `runner` (all of it in turn).
 
 Then `series` (what the journals say), `figure` (what each figure shows), `look`, `lines`, `bars` and `draw` (how),
-`caption` (what has to be said below), `part` (the figures' part of RESULTS.md), `losses` (who is ahead of Floodway),
-`page` (writes all of it) and `order` (whether a second run says the same).
+`caption` (what has to be said below), `order` (whether a second run says the same), `second` (what is kept of that),
+`part` (the figures' part of RESULTS.md), `losses` (who is ahead of Floodway) and `page` (writes all of it).
 """

@@ -52,6 +52,10 @@ class Figure:
         """What is drawn, each once."""
         return list(dict.fromkeys(name for panel in self.panels for name in panel.quantities))
 
+    def says(self, panel: Panel, name: str) -> str:
+        """What a quantity on these axes is called, where it stands alone."""
+        return panel.title if len(panel.quantities) == 1 else f"{panel.title}, {self.quantity(name).label}"
+
     def quantity(self, name: str) -> Metric:
         """How a quantity is shown."""
         return self.names.get(name) or METRICS[name]

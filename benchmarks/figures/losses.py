@@ -36,7 +36,7 @@ def loss_table(scenes: Mapping[str, Scene]) -> str:
 
 def _rows(figure: Figure, panel: Panel, name: str, scene: Scene) -> list[Row]:
     quantity = figure.quantity(name)
-    what = panel.title if len(panel.quantities) == 1 else f"{panel.title}, {quantity.label}"
+    what = figure.says(panel, name)
     rows = []
     at: dict[float, list[Cell]] = {}
     for peer, cells in scene.series(name, figure.x).items():

@@ -11,6 +11,7 @@ from figures.draw import draw
 from figures.figure import FIGURES
 from figures.losses import loss_table
 from figures.part import figures_part
+from figures.second import kept
 from figures.series import read_journal
 
 MANUAL: Final = ROOT.parent / "docs" / "figures.md"
@@ -25,6 +26,7 @@ def redraw(journal_folder: Path) -> list[Path]:
     losses in docs/figures.md. Those of any other folder stay in it: `drawn/`, and a RESULTS.md of the figures alone.
     """
     scenes = read_journal(journal_folder)
+    second = kept(journal_folder, scenes)
     cited = journal_folder.resolve() == JOURNALS.resolve()
     drawn = FIGURES_DRAWN if cited else journal_folder / "drawn"
     written = [
@@ -34,11 +36,11 @@ def redraw(journal_folder: Path) -> list[Path]:
         for path in draw(figure, scenes[figure.scene], drawn)
     ]
     if cited:
-        REPORT.write_text(report(read_results(RESULTS), scenes))
+        REPORT.write_text(report(read_results(RESULTS), scenes, second))
         MANUAL.write_text(with_losses(MANUAL.read_text(), loss_table(scenes)))
         return [*written, REPORT, MANUAL]
     page = journal_folder / "RESULTS.md"
-    page.write_text(f"# Results\n\n{figures_part(scenes, 'drawn', '.')}\n")
+    page.write_text(f"# Results\n\n{figures_part(scenes, 'drawn', '.', second)}\n")
     return [*written, page]
 
 

@@ -11,12 +11,13 @@ from harness.table import NOTHING, Row, bullets, machine_text, markdown_table
 from figures import caption
 from figures.figure import FIGURES, Figure
 from figures.journal import Line
+from figures.second import SecondRun, text
 from figures.series import Cell, Scene
 
 MARKS: Final = "◇ bound by the generator; ○ fairness not judged"
 
 
-def figures_part(scenes: Mapping[str, Scene], drawn: str, journals: str) -> str:
+def figures_part(scenes: Mapping[str, Scene], drawn: str, journals: str, second: SecondRun | None = None) -> str:
     """The whole part as Markdown; `drawn` and `journals` lead from the page to their folders. Empty without a scene."""
     figures = [figure for figure in FIGURES if figure.scene in scenes and scenes[figure.scene].measured]
     if not figures:
@@ -35,6 +36,7 @@ def figures_part(scenes: Mapping[str, Scene], drawn: str, journals: str) -> str:
         bullets("Floodway at commit", [line["commit"] for line in lines]),
         bullets("Cores", [_cores(line) for line in lines]),
         _certainty(lines),
+        *([f"### A second run\n\n{text(second)}"] if second else []),
         *(_figure(figure, scenes[figure.scene], drawn, journals) for figure in figures),
     ]
     return "\n\n".join(parts)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from figures.series import Scene, gather
+
 Line = dict[str, Any]
 
 # Server CPU per request in microseconds, memory per connection after an exchange and after a burst in bytes.
@@ -52,6 +54,7 @@ MACHINE = {
     "processor": "Made-up processor", "cores": 2, "memory_gib": 24, "kernel": "Linux 6.18", "architecture": "x86_64",
     "virtual": "yes", "somaxconn": 4096, "descriptor_limit": 20000, "ports": "1024-65535",
 }  # fmt: skip
+POINT = {"connections": 50, "size": 1024, "processes": 1, "seconds": 2.0}
 THREADS_REASON = "a thread per connection: refused above 5,000 connections"
 GO_REASON = "go is not installed"
 
@@ -68,6 +71,18 @@ def line(
         "date": "2026-01-01T00:00:00+00:00", "machine": MACHINE, "versions": versions,
         "cores": {"server": [1], "generator": [0], "apart": True},
     } | changes  # fmt: skip
+
+
+def rounds(peer: str, values: list[float], *, label: str = "", point: Line = POINT, **changes: object) -> list[Line]:
+    """Repetitions of one peer with these rates."""
+    return [
+        line("echo-connections", point, peer, label or peer, number, {"messages_per_second": value}, **changes)
+        for number, value in enumerate(values, 1)
+    ]
+
+
+def echo(*lines: list[Line]) -> Scene:
+    return gather("echo-connections", [each for several in lines for each in several])
 
 
 def skip(scene: str, point: Line, peer: str, label: str, reason: str) -> Line:

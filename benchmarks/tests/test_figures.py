@@ -1,4 +1,4 @@
-"""What is gathered from a journal, said below a figure and compared, and that all of it is drawn and shown.
+"""What is gathered from a journal, said below a figure, and that all of it is drawn and shown.
 
 The journal is made up, see `made_up_journal.py`; nothing of it is kept.
 """
@@ -13,15 +13,13 @@ from figures.figure import FIGURES, Figure
 from figures.lines import spaced
 from figures.look import described
 from figures.losses import loss_rows, loss_table
-from figures.order import compare, text
 from figures.page import BEGIN, END, MANUAL, redraw, with_losses
 from figures.part import figures_part
-from figures.series import Scene, gather, read_journal
+from figures.series import read_journal
 from harness.result import read_results
-from made_up_journal import GO_REASON, THREADS_REASON, Line, line, skip, write_journal
+from made_up_journal import GO_REASON, POINT, THREADS_REASON, echo, rounds, skip, write_journal
 from report import JOURNALS, RESULTS, report
 
-POINT = {"connections": 50, "size": 1024, "processes": 1, "seconds": 2.0}
 ECHO = FIGURES[0]
 
 
@@ -35,18 +33,6 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def drawn(journal: Path) -> list[Path]:
     return redraw(journal)
-
-
-def rounds(peer: str, values: list[float], *, label: str = "", point: Line = POINT, **changes: object) -> list[Line]:
-    """Repetitions of one peer with these rates."""
-    return [
-        line("echo-connections", point, peer, label or peer, number, {"messages_per_second": value}, **changes)
-        for number, value in enumerate(values, 1)
-    ]
-
-
-def echo(*lines: list[Line]) -> Scene:
-    return gather("echo-connections", [each for several in lines for each in several])
 
 
 def test_a_cell_has_median_and_range_of_its_rounds() -> None:
@@ -133,28 +119,6 @@ def test_a_line_that_was_cut_off_is_left_out(journal: Path, tmp_path: Path) -> N
     whole = (journal / "memory.jsonl").read_text()
     (tmp_path / "memory.jsonl").write_text(whole + whole[:100])
     assert len(read_journal(tmp_path)["memory"].lines) == len(read_journal(journal)["memory"].lines)
-
-
-def test_pairs_that_differ_clearly_have_to_keep_their_order() -> None:
-    first = echo(rounds("c", [200.0, 210.0]), rounds("gnet", [100.0, 110.0]), rounds("gevent", [104.0, 104.0]))
-    second = echo(rounds("c", [100.0]), rounds("gnet", [150.0]), rounds("gevent", [140.0]))
-    comparison = compare({"echo-connections": first}, {"echo-connections": second})
-    assert comparison.kept == 0, "gnet and gevent did not differ clearly, whichever is ahead now"
-    assert len(comparison.exceptions) == 2
-    assert "F1 at 50 connections, requests per second: c 205 and gnet 105; the second time c 100 and gnet 150" in text(
-        comparison
-    )
-
-
-def test_pairs_whose_ranges_overlap_are_not_compared() -> None:
-    first = echo(rounds("c", [200.0, 210.0, 90.0]), rounds("gnet", [100.0, 110.0, 95.0]))
-    assert compare({"echo-connections": first}, {"echo-connections": first}).kept == 0
-
-
-def test_pairs_that_were_not_measured_again_are_counted() -> None:
-    first, second = echo(rounds("c", [200.0]), rounds("gnet", [100.0])), echo(rounds("c", [200.0]))
-    comparison = compare({"echo-connections": first}, {"echo-connections": second})
-    assert (comparison.kept, comparison.exceptions, comparison.missing) == (0, (), 1)
 
 
 def test_who_is_clearly_ahead_of_floodway_is_listed() -> None:
