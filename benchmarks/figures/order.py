@@ -12,7 +12,7 @@ from typing import Final
 
 from harness.summary import Spread
 
-from figures.caption import place
+from figures.caption import UNITS, place
 from figures.figure import FIGURES, Figure, Panel
 from figures.series import Cell, Scene
 
@@ -114,7 +114,11 @@ def _clear_pairs(cells: Mapping[Place, Cell], name: str) -> Iterator[tuple[Place
 
 def _clear(one: Spread, other: Spread) -> bool:
     less, more = sorted((one, other), key=lambda spread: spread.median)
-    return more.median > APART * less.median and less.high < more.low
+    return more.median > APART * less.median and _apart(less, more)
+
+
+def _apart(one: Spread, other: Spread) -> bool:
+    return one.high < other.low or other.high < one.low
 
 
 def _ahead(one: Cell, other: Cell, name: str) -> bool:
@@ -136,5 +140,6 @@ def _in_words(figure: Figure, name: str, before: tuple[Cell, Cell], after: tuple
         " and ".join(f"{cell.label} {quantity.show(cell.metrics[name].median)}" for cell in pair)
         for pair in (before, after)
     )
-    at = before[0].point[figure.x]
-    return f"{figure.number} at {at:,} {figure.x}, {quantity.heading}: {first}; the second time {second}"
+    at = f"{before[0].point[figure.x]:,} {UNITS[figure.x]}"
+    overlap = "" if _apart(after[0].metrics[name], after[1].metrics[name]) else ", with overlapping ranges"
+    return f"{figure.number} at {at}, {quantity.heading}: {first}; the second time {second}{overlap}"

@@ -90,6 +90,7 @@ def text(run: SecondRun) -> str:
     )
     if compared.missing:
         said += f" {compared.missing:,} more were not measured again."
+    said += " How far medians moved is said of the middle one of all servers and points, and of the one that did most."
     return "\n\n".join(
         [
             f"- First run: {run.first}.\n- Second run: {run.second}.",
@@ -102,7 +103,7 @@ def text(run: SecondRun) -> str:
 
 
 def _rows(compared: Comparison) -> tuple[Row, list[Row]]:
-    heading = ["figure", "quantity", "pairs judged", "kept their order", "medians moved by", "at most", "which was"]
+    heading = ["figure", "quantity", "pairs judged", "kept their order", "medians moved by", "at most", "which is"]
     return heading, [
         [
             axes.figure,
