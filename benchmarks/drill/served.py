@@ -3,13 +3,13 @@
 Each worker writes a file when it serves and one when it ends, to the folder that the drill names.
 """
 
-import gc
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Final
+
+from peers.collector_report import Pauses
 
 import floodway
 from floodway.app.echo import Echo
@@ -22,27 +22,17 @@ class Served(Echo):
     """See the module text. One object in each worker, after the fork."""
 
     def on_start(self, engine: floodway.Engine) -> None:  # noqa: ARG002 - the handler's interface
-        self._began = 0.0
-        self._pauses: list[float] = []
+        self._pauses = Pauses()
         self._full: list[float] = []
-        gc.callbacks.append(self._note)
         signal.signal(COLLECT, self._collect)
         self._write("serves", {})
 
     def on_stop(self) -> None:
-        gc.callbacks.remove(self._note)
-        self._write("ended", {"pauses": self._pauses, "full": self._full})
-
-    def _note(self, phase: str, _information: dict[str, int]) -> None:
-        if phase == "start":
-            self._began = time.perf_counter()
-        else:
-            self._pauses.append(time.perf_counter() - self._began)
+        self._write("ended", {"pauses": self._pauses.taken(), "full": self._full})
 
     def _collect(self, *_: object) -> None:
         """Asked from outside, while all connections are open: how long does a full collection take?"""
-        gc.collect()
-        self._full.append(self._pauses.pop())
+        self._full.append(self._pauses.full())
 
     def _write(self, what: str, content: object) -> None:
         folder = Path(os.environ[FOLDER])

@@ -13,24 +13,40 @@ from typing import Final
 ASK: Final = signal.SIGUSR2
 
 
-class Report:
-    """Notes every pause from its making on, and answers ASK. To be made in the main thread, which handles signals."""
+class Pauses:
+    """Notes how many seconds every pause of the collector took, from its making on."""
 
     def __init__(self) -> None:
         self._began = 0.0
-        self._pauses: list[float] = []
+        self._noted: list[float] = []
         gc.callbacks.append(self._note)
-        signal.signal(ASK, self._answer)
+
+    def taken(self) -> list[float]:
+        """Those since the last time."""
+        pauses, self._noted = self._noted, []
+        return pauses
+
+    def full(self) -> float:
+        """How long a collection of everything takes that is made now, and which is none of the pauses."""
+        gc.collect()
+        return self._noted.pop()
 
     def _note(self, phase: str, _information: dict[str, int]) -> None:
         if phase == "start":
             self._began = time.perf_counter()
         else:
-            self._pauses.append(time.perf_counter() - self._began)
+            self._noted.append(time.perf_counter() - self._began)
+
+
+class Report:
+    """Notes every pause from its making on, and answers ASK. To be made in the main thread, which handles signals."""
+
+    def __init__(self) -> None:
+        self._pauses = Pauses()
+        signal.signal(ASK, self._answer)
 
     def _answer(self, *_: object) -> None:
-        pauses, self._pauses = self._pauses, []
-        gc.collect()
-        full = self._pauses.pop()
+        pauses = self._pauses.taken()
+        full = self._pauses.full()
         answer = {"pauses": len(pauses), "longest": max(pauses, default=0.0), "total": sum(pauses), "full": full}
         print(json.dumps(answer), flush=True)
