@@ -128,7 +128,8 @@ FIGURES: Final = (
         "bars",
         "Resident memory at many connections less that at few, over their difference, so that what the process costs "
         "by itself does not count. Once after each connection has exchanged one message, once right after a burst of "
-        "64 KiB on each, and once three seconds later; the axis is logarithmic and begins at 10 bytes.",
+        "64 KiB on each, and once three seconds later; the axis is logarithmic and begins at 10 bytes. "
+        "Below zero, the process had less memory at many connections than at few.",
         (
             Panel(
                 "bytes per connection",
