@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import random
 import socket
 import threading
 from functools import partial
@@ -12,7 +13,7 @@ import pytest
 import floodway
 from tests.helpers.journal import Journal
 from tests.helpers.models import MODELS, MakeEngine
-from tests.helpers.peers import dial, read_exactly, read_to_end
+from tests.helpers.peers import converse, dial, read_exactly, read_to_end
 from tests.helpers.waiting import wait_until
 
 KIB = 1 << 10
@@ -180,33 +181,25 @@ def test_a_frame_above_its_limit_ends_the_connection(
 
 
 @pytest.mark.parametrize(
-    ("framing", "limits", "stream", "text"),
+    ("framing", "stream", "text"),
     [
         (
             floodway.LengthPrefixed(max_bytes=4),
-            floodway.Limits(),
             b"\0\0\0\5",
             "a frame of at least 5 bytes arrived and the framing allows 4; raise the framing's max_bytes",
         ),
         (
             floodway.LengthPrefixed(includes_header=True, max_bytes=2),
-            floodway.Limits(),
             b"\0\0\0\3",
             "a frame announced 3 bytes, which is less than the header that is included in it; check includes_header",
-        ),
-        (
-            floodway.Buffered(),
-            floodway.Limits(max_input=4),
-            b"12345",
-            "the framing allows 4; raise the framing's max_bytes (of Buffered: Limits.max_input)",
         ),
     ],
 )
 def test_the_error_of_a_frame_says_what_was_wrong_with_it(
-    framing: Any, limits: floodway.Limits, stream: bytes, text: str, engine_with: MakeEngine
+    framing: Any, stream: bytes, text: str, engine_with: MakeEngine
 ) -> None:
     handler = Frames()
-    with engine_with(handler, framing=framing, limits=limits) as engine, dial(engine) as peer:
+    with engine_with(handler, framing=framing) as engine, dial(engine) as peer:
         peer.sendall(stream)
         assert read_to_end(peer) == b""
         peer.close()
@@ -228,7 +221,40 @@ def test_a_buffer_left_alone_ends_the_connection_at_max_input(model: str, engine
         with pytest.raises(OSError):
             peer.sendall(bytes(10 << 20))
         (error,) = handler.wait_closed()
-        assert isinstance(error, floodway.FrameTooLong)
+    assert isinstance(error, floodway.FrameTooLong)
+    assert "the framing allows 100000; raise the framing's max_bytes (of Buffered: Limits.max_input)" in str(error)
+
+
+@pytest.mark.parametrize("model", ["single", "single+threads"])
+def test_who_takes_a_whole_buffer_each_time_may_be_sent_more_than_max_input_at_once(
+    model: str, driver: Any, engine_with: MakeEngine
+) -> None:
+    class Taker(Journal):
+        framing = floodway.Buffered()
+
+        def on_data(self, conn: floodway.Connection, data: floodway.LinkBuffer) -> None:
+            conn.write(data)
+
+    sent = random.Random(7).randbytes(1 << 20)
+    with engine_with(Taker(), max_input=1_000, driver=driver, **MODELS[model]) as engine, dial(engine) as peer:
+        assert converse([peer], [sent]) == [sent]
+
+
+@pytest.mark.parametrize("framing", [floodway.Raw(), floodway.Buffered()], ids=repr)
+def test_a_read_takes_no_more_than_its_chunk(framing: Any, driver: Any, engine_with: MakeEngine) -> None:
+    lengths: list[int] = []
+
+    class Measure(Journal):
+        def on_data(self, conn: floodway.Connection, data: Any) -> None:
+            lengths.append(len(data))
+            conn.write(data)
+
+    handler = Measure()
+    sent = bytes(1 << 18)
+    with engine_with(handler, framing=framing, read_chunk=5_000, driver=driver) as engine, dial(engine) as peer:
+        assert converse([peer], [sent]) == [sent]
+    assert max(lengths) == 5_000
+    assert sum(lengths) == len(sent)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -455,13 +455,14 @@ pub(crate) fn look_at<H: Host>(
         };
         match framing {
             Framing::Buffered => {
-                let len = active.input.len();
-                if len > route.max_input {
+                // What the handler has seen and left is judged, not what has come since: that is a read more at most, or
+                // what a worker thread's backlog may hold.
+                let size = active.scanned as usize;
+                if size > route.max_input {
                     let limit = route.max_input;
-                    return Looked::TooLong(FrameTooLong { size: len, limit });
+                    return Looked::TooLong(FrameTooLong { size, limit });
                 }
-                // Offered again only when more has come than the handler has already seen and left.
-                if len as u32 > active.scanned {
+                if active.input.len() > size {
                     active.found = Some(Found {
                         payload_start: 0,
                         payload_end: 0,
