@@ -108,7 +108,7 @@ class Limits:
     max_headers: int = documented(100, "HTTP: headers of a request; above, 431.")
     max_target: int = documented(8 * KIB, "HTTP: bytes of a request's target; above, 414.")
     read_chunk: int = documented(
-        64 * KIB, "Bytes read from one connection before the others have their turn: small is fair, large is fast."
+        128 * KIB, "Bytes read from one connection before the others have their turn: small is fair, large is fast."
     )
     max_ready: int = documented(128, "Descriptors taken from one wait of the poller; the rest come with the next.")
     max_batch: int = documented(

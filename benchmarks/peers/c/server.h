@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS_PER_WAIT = 128, READ_BYTES = 64 * 1024, BACKLOG = 4096, MAX_DESCRIPTORS = 1 << 20 };
+enum { EVENTS_PER_WAIT = 128, READ_BYTES = 128 * 1024, BACKLOG = 4096, MAX_DESCRIPTORS = 1 << 20 };
 
 static int epoll;
 static int listener;

@@ -4,7 +4,8 @@
 //! - Level-triggered. A descriptor that a wait reported but for which the receive area had no room left is
 //!   remembered and served before the kernel is asked again: epoll reports in the same order every time, so
 //!   the ones at the end would starve otherwise.
-//! - One read per event and connection, at most `read_chunk` bytes: the others are waiting.
+//! - One read per event and connection, at most `read_chunk` bytes: the others are waiting. No further read once a wait
+//!   has taken in `ENOUGH_BYTES`.
 //! - A listener accepts at most `ACCEPTS_PER_WAIT` sockets at a time, for the same reason; and no more than there is
 //!   room for, or one: those that are shed have to be closed before the next come, or descriptors would run out.
 
@@ -20,9 +21,11 @@ use super::foreign::Foreign;
 use super::{Completion, Driver, Interest, Sent, Sockets, Waited};
 use crate::acceptor::Source;
 
-/// The most bytes of one wait, and of the receive area that all connections of a reactor share. What one wait takes in
-/// is handled and sent before the next, so this is what travels through the processor's caches at a time.
-const AREA_BYTES: usize = 256 * 1024;
+/// When a wait has taken in enough: what it took in is handled and sent before the next, so this and one read more is
+/// what travels through the processor's caches at a time.
+const ENOUGH_BYTES: usize = 128 * 1024;
+/// What a connection's own buffer receives into, unless the last one sent more: the largest block that is pooled.
+const BLOCK_BYTES: usize = 64 * 1024;
 /// The room in a connection's last block for which no new one is taken: a peer that sends byte by byte must not cost
 /// a block for each.
 const KEPT_ROOM_BYTES: usize = 4 * 1024;
@@ -70,10 +73,14 @@ pub(super) trait Poller: Send + std::fmt::Debug {
 pub(super) struct Readiness<P> {
     poller: P,
     read_chunk: usize,
+    /// The receive area that all connections share.
     area: Box<[MaybeUninit<u8>]>,
     filled: usize,
     /// Bytes that the last wait received into connections' own buffers.
     in_place: usize,
+    /// The next block for a connection's own buffer, in bytes: a whole `read_chunk` after a read that had filled its
+    /// room, for who comes next is likely to send as much. To remember it of each would cost each of them memory.
+    block: usize,
     ready: Vec<ReadyFd>,
     foreign: Foreign,
     /// How many of `ready` were served.
@@ -85,9 +92,10 @@ impl<P: Poller> Readiness<P> {
         Self {
             poller,
             read_chunk,
-            area: Box::new_uninit_slice(AREA_BYTES.max(read_chunk)),
+            area: Box::new_uninit_slice(ENOUGH_BYTES + read_chunk),
             filled: 0,
             in_place: 0,
+            block: BLOCK_BYTES.min(read_chunk),
             ready: Vec::new(),
             foreign: Foreign::default(),
             served: 0,
@@ -122,17 +130,21 @@ impl<P: Poller> Readiness<P> {
         };
         let send = target.send;
         if target.receive && (ready.readable || ready.end || ready.error) {
-            if self.area.len() - self.filled - self.in_place < self.read_chunk {
+            if self.filled + self.in_place >= ENOUGH_BYTES {
                 return false;
             }
             let received = if let Some(buffer) = target.into {
-                let space =
-                    buffer.receive_space(KEPT_ROOM_BYTES.min(self.read_chunk), self.read_chunk);
+                let space = buffer.receive_space(KEPT_ROOM_BYTES.min(self.block), self.block);
                 let most = self.read_chunk.min(space.len());
                 socket::recv(target.fd, &mut space[..most]).map(|count| {
                     // SAFETY: the kernel has initialised `count` bytes at the front of that space.
                     unsafe { buffer.received(count) };
                     self.in_place += count;
+                    self.block = if count == most || count > BLOCK_BYTES {
+                        self.read_chunk
+                    } else {
+                        BLOCK_BYTES.min(self.read_chunk)
+                    };
                     (count > 0).then_some(Completion::ReceivedInPlace { token, count })
                 })
             } else {
