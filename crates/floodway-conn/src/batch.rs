@@ -2,12 +2,16 @@
 //!
 //! # Rules
 //! - The connection at the front of the ready list is served until it has nothing more, is paused, or the batch is
-//!   full; then it goes behind the others. One with thousands of frames fills at most one batch before they had theirs.
+//!   over; then it goes behind the others. One with thousands of frames fills at most one batch before they had theirs.
+//! - A batch is over after `max_batch` events, or with the one that has lasted `BATCH_NANOS`: what handlers have
+//!   answered is sent between batches, and timers fire then.
 //! - A frame is cut when it is asked for, so what a handler does (close, pause, another framing) holds for the rest.
 
 use std::ops::Range;
 
+use floodway_base::limits::TICK_MILLIS;
 use floodway_base::{LinkBuffer, Protocol, Token};
+use floodway_sys::limits::coarse_nanos;
 
 use crate::acceptor::Newcomer;
 use crate::connection::{Active, Closed, Input, Marks, Pauses, Pending, State};
@@ -17,6 +21,9 @@ use crate::notice::Notice;
 use crate::reactor::Reactor;
 use crate::read::{Looked, look_at};
 use crate::reason::CloseReason;
+
+/// As long as a tick of the timers, which a longer batch would make late.
+const BATCH_NANOS: u64 = TICK_MILLIS as u64 * 1_000_000;
 
 /// Something for Python.
 #[derive(Debug)]
@@ -112,7 +119,7 @@ enum Next<M> {
 impl<H: Host> Reactor<H> {
     /// The next event of the running batch; None at its end.
     pub fn next_event(&mut self) -> Option<Event<'_, H>> {
-        if self.events_left == 0 {
+        if self.events_left == 0 || self.lasts_too_long() {
             return self.next_foreign();
         }
         self.events_left -= 1;
@@ -129,6 +136,7 @@ impl<H: Host> Reactor<H> {
         while self.connections_left > 0 {
             let index = *self.ready.front()?;
             let (next, has_more) = self.next_of(index);
+            self.is_amid = has_more;
             if !has_more {
                 self.connections_left -= 1;
                 self.ready.pop_front();
@@ -264,12 +272,17 @@ impl<H: Host> Reactor<H> {
     pub(crate) fn end_batch(&mut self) {
         self.events_left = 0;
         self.foreign_ready.clear(); // the next wait tells them again
-        if self.connections_left > 0
+        if self.is_amid
             && let Some(interrupted) = self.ready.pop_front()
         {
             self.ready.push_back(interrupted);
         }
+        self.is_amid = false;
         self.connections_left = 0;
+    }
+
+    fn lasts_too_long(&self) -> bool {
+        self.events_given > 0 && coarse_nanos() - self.batch_began > BATCH_NANOS
     }
 }
 

@@ -148,6 +148,19 @@ struct View<'a, H: Host> {
     shared: &'a Shared<H>,
     pool: &'a BlockPool,
     admission: &'a Admission,
+    now: u32,
+}
+
+impl<H: Host> View<'_, H> {
+    /// Whether a connection that is ready to be received from has to wait, since Python has not seen all that came before.
+    fn is_behind(now: u32, slot: &mut Slot, active: &Active<H>) -> bool {
+        let is_behind =
+            slot.state == State::Open && slot.marks.has(Marks::READY) && active.input.len() > 0;
+        if is_behind {
+            slot.progress = now; // its peer is not idle
+        }
+        is_behind
+    }
 }
 
 impl<H: Host> Sockets for View<'_, H> {
@@ -170,9 +183,11 @@ impl<H: Host> Sockets for View<'_, H> {
                 let buffer = floodway_base::LinkBuffer::new(self.pool.clone());
                 active.input = Input::Chain(Box::new(buffer));
             }
+            let behind = Self::is_behind(self.now, slot, active);
             return Some(Target {
                 fd: slot.socket.as_ref()?.as_fd(),
                 receive: active.interest.receive,
+                behind,
                 send: active.interest.send,
                 into: match &mut active.input {
                     Input::Chain(buffer) => Some(buffer),
@@ -181,10 +196,14 @@ impl<H: Host> Sockets for View<'_, H> {
             });
         }
         let (slot, active) = self.connections.parts(token.slot)?;
-        let interest = active.map_or(Interest::RECEIVE, |active| active.interest);
+        let interest = active
+            .as_ref()
+            .map_or(Interest::RECEIVE, |active| active.interest);
+        let behind = active.is_some_and(|active| Self::is_behind(self.now, slot, active));
         Some(Target {
             fd: slot.socket.as_ref()?.as_fd(),
             receive: interest.receive,
+            behind,
             send: interest.send,
             into: None,
         })
@@ -242,6 +261,10 @@ pub struct Reactor<H: Host> {
     /// Events and connections that the running batch may still deliver.
     pub(crate) events_left: usize,
     pub(crate) connections_left: usize,
+    /// Whether the connection at the front of `ready` was served in this batch, and has more.
+    pub(crate) is_amid: bool,
+    /// When the batch began, on the coarse clock.
+    pub(crate) batch_began: u64,
     pub(crate) events_given: usize,
     completions: Vec<Completion>,
     expired: Vec<(TimerId, Owner)>,
@@ -309,6 +332,8 @@ impl<H: Host> Reactor<H> {
             draining: None,
             events_left: 0,
             connections_left: 0,
+            is_amid: false,
+            batch_began: 0,
             events_given: 0,
             completions: Vec::new(),
             expired: Vec::new(),
@@ -422,6 +447,7 @@ impl<H: Host> Reactor<H> {
             shared: &self.shared,
             pool: &self.pool,
             admission: &self.admission,
+            now: self.now,
         };
         self.driver.wait(timeout, &mut view, &mut self.completions)
     }
@@ -533,6 +559,7 @@ impl<H: Host> Reactor<H> {
         stats.blocks_in_use.set(self.pool.blocks_in_use() as u64);
         self.polled_at = now;
         self.events_given = 0;
+        self.batch_began = floodway_sys::limits::coarse_nanos();
         self.events_left = self.limits.max_batch;
         self.connections_left = self.ready.len();
         self.shared

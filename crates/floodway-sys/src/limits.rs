@@ -64,7 +64,20 @@ pub fn thread_cpu_time() -> Duration {
 
 /// The monotonic clock in nanoseconds, the one behind Python's `time.monotonic`.
 pub fn monotonic_nanos() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
+    nanos(ClockId::Monotonic)
+}
+
+/// The monotonic clock as of the kernel's last tick, in nanoseconds: up to 10 ms late, for a fifth of the price (Linux;
+/// elsewhere as `monotonic_nanos`).
+pub fn coarse_nanos() -> u64 {
+    #[cfg(target_os = "linux")]
+    return nanos(ClockId::MonotonicCoarse);
+    #[cfg(not(target_os = "linux"))]
+    monotonic_nanos()
+}
+
+fn nanos(clock: ClockId) -> u64 {
+    let now = clock_gettime(clock);
     now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
 }
 

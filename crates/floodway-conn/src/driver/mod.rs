@@ -147,6 +147,8 @@ pub struct Target<'a> {
     pub fd: BorrowedFd<'a>,
     /// Whether receiving is wanted; else only ends and errors are looked for.
     pub receive: bool,
+    /// Whether what has come before waits to be delivered: nothing more is received meanwhile, nor its end looked for.
+    pub behind: bool,
     /// Whether it waits for room to send.
     pub send: bool,
     /// The buffer to receive into; None: the driver's area.

@@ -129,7 +129,9 @@ impl<P: Poller> Readiness<P> {
             return true;
         };
         let send = target.send;
-        if target.receive && (ready.readable || ready.end || ready.error) {
+        if target.behind {
+            // It is reported again, as long as there is something.
+        } else if target.receive && (ready.readable || ready.end || ready.error) {
             if self.filled + self.in_place >= ENOUGH_BYTES {
                 return false;
             }
