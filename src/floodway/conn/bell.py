@@ -79,6 +79,8 @@ def _wait(condition: Callable[[], bool], limit: float, reading: socket, writing:
             pass  # embedded, and signals are another thread's
         _state.bell = bell
         while not condition() and (left := limit - time.monotonic()) > 0:
+            # CPython 3.13 forgets that signals have come in a child that another thread forked; this makes it look.
+            signal.pthread_sigmask(signal.SIG_BLOCK, ())
             poller.poll(None if left == math.inf else min(left, LONGEST_SECONDS) * 1000)
             if _state.bell is not bell:
                 raise RuntimeError("this process was forked by a signal handler, and the wait is its parent's")
