@@ -75,7 +75,11 @@ def test_each_of_many_signals_ends_the_sleep(way: str) -> None:
 @pytest.mark.parametrize("way", ["to_process", "to_thread"])
 def test_ctrl_c_comes_out_of_join_and_leaves_nothing(way: str) -> None:
     script = f"""
-        engine, before = started(), descriptors()
+        engine = started()
+        try:
+            engine.join(0.2)  # its threads have begun
+        except TimeoutError:
+            before = descriptors()
         beside(lambda: (time.sleep(0.1), {way}(signal.SIGINT)))
         try:
             engine.join()
