@@ -345,7 +345,7 @@ def _wait_for(text: str, caplog: pytest.LogCaptureFixture) -> None:
     deadline = time.monotonic() + 10
     while text not in caplog.text:
         assert time.monotonic() < deadline
-        time.sleep(0.01)  # for the watchdog, which looks now and then
+        time.sleep(0.01)  # for the watchdog
 
 
 def test_join_names_the_worker_that_is_stuck() -> None:

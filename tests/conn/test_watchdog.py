@@ -5,7 +5,9 @@ from typing import Any, cast
 
 import pytest
 
+import floodway
 from floodway.conn.watchdog import Watchdog
+from tests.helpers.waiting import wait_until
 
 
 class FakeThread:
@@ -47,3 +49,29 @@ def test_the_next_time_is_logged_again(now: list[float], caplog: pytest.LogCaptu
         dog.look()
     assert len(caplog.messages) == 3
     assert now == [100.0]
+
+
+def test_the_next_look_is_when_something_can_be_due(now: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    thread = FakeThread()
+    dog = Watchdog([cast("Any", FakeThread()), cast("Any", thread)], 1.0)
+    assert dog.look() == 1.0
+    thread.core.busy_since = 99.5
+    assert dog.look() == 0.5
+    now[0] += dog.look()
+    assert caplog.messages == []
+    assert dog.look() == 1.0  # it was logged, so the next batch is what can be due
+    assert len(caplog.messages) == 1
+
+
+def test_there_is_always_a_wait_between_two_looks(now: list[float]) -> None:
+    thread = FakeThread()
+    thread.core.busy_since = now[0] - 1 + 1e-9
+    assert Watchdog([cast("Any", thread)], 1.0).look() >= 0.001
+
+
+def test_statistics_come_at_their_own_interval_beside_a_watchdog_with_a_longer_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "floodway.conn.attendant")
+    with floodway.Engine(watchdog=60, stats_interval=0.01):
+        wait_until(lambda: len(caplog.messages) >= 3, "the third line of statistics")

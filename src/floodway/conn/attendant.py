@@ -33,6 +33,7 @@ class Attendant:
         self._shutdown = shutdown
         self._watchdog = Watchdog(threads, options.watchdog) if options.watchdog is not None else None
         self._stats_interval = options.stats_interval
+        self._stats_due = time.monotonic() + (options.stats_interval or 0.0)
         self._stats = stats
         self._at_end = at_end
         self._thread = threading.Thread(target=self._run, name="floodway-engine", daemon=True)
@@ -47,14 +48,20 @@ class Attendant:
         self._thread.start()
 
     def _run(self) -> None:
-        intervals = (self._stats_interval, self._watchdog.interval if self._watchdog is not None else None)
-        interval = min((seconds for seconds in intervals if seconds is not None), default=None)
-        stats_due = time.monotonic() + (self._stats_interval or 0.0)
-        while not self._shutdown.wait_requested(interval):
-            if self._watchdog is not None:
-                self._watchdog.look()
-            if self._stats_interval is not None and time.monotonic() >= stats_due:
-                stats_due += self._stats_interval
-                logger.info("%s", self._stats())
+        while not self._shutdown.wait_requested(self._attend()):
+            pass
         self._shutdown.run()
         self._at_end()
+
+    def _attend(self) -> float | None:
+        """Do what is due now. Returns the seconds until something else can be, None for never."""
+        waits: list[float] = []
+        if self._watchdog is not None:
+            waits.append(self._watchdog.look())
+        if self._stats_interval is not None:
+            late = time.monotonic() - self._stats_due
+            if late >= 0:
+                logger.info("%s", self._stats())
+                self._stats_due += self._stats_interval * (1 + late // self._stats_interval)
+            waits.append(max(0.0, self._stats_due - time.monotonic()))
+        return min(waits, default=None)

@@ -28,7 +28,7 @@ from floodway.conn.failures import Failures
 from floodway.conn.handlers import Handlers
 from floodway.conn.held_listener import HeldListener
 from floodway.conn.listener import Listener
-from floodway.conn.main_thread import take_calls
+from floodway.conn.main_thread import Event
 from floodway.conn.model import Model, choose_model
 from floodway.conn.reactor import Reactor
 from floodway.conn.route import FramingLike, HandlerLike, Route, check_handler
@@ -43,10 +43,8 @@ logger: Final = logging.getLogger(__name__)
 EXIT_GRACE_SECONDS: Final = 1.0
 """How long busy connections have when the interpreter exits under a running engine."""
 
-SIGNAL_SECONDS: Final = 0.25
-"""How often `join` looks up: a signal right before the main thread begins to wait for a lock does not end the wait."""
-
 STOP_STEP_SECONDS: Final = 0.05
+"""How often `join` looks, once the engine was told to stop, whether it is stuck."""
 
 
 class State(enum.Enum):
@@ -97,7 +95,7 @@ class Engine:
         self._tell_spent: Callable[[], None] | None = None
         self._place = Place()
         self._ending: BaseException | None = None
-        self._stopped = threading.Event()
+        self._stopped = Event()
         self._running: Running | None = None
         self._attendant: Attendant | None = None
         self._handlers = Handlers()
@@ -183,7 +181,6 @@ class Engine:
         if not self._wait_requested(limit):
             raise TimeoutError(f"the engine still serves after {timeout} seconds; call stop() first")
         while not self._stopped.wait(STOP_STEP_SECONDS):
-            take_calls()
             # Who gives a time waits that long: what is stuck may come loose meanwhile.
             if time.monotonic() > limit if timeout is not None else running.shutdown.is_overdue:
                 raise NotStopped(_why_not_stopped(running))
@@ -364,18 +361,12 @@ class Engine:
 
     def _wait_requested(self, limit: float = math.inf) -> bool:
         """Wait until the engine is told to stop. False once `limit`, a time of time.monotonic(), is over."""
-        requested = self._started_one("join").shutdown.requested
-        while not requested.wait(min(SIGNAL_SECONDS, max(0.0, limit - time.monotonic()))):
-            take_calls()
-            if time.monotonic() >= limit:
-                return False
-        return True
+        timeout = None if limit == math.inf else max(0.0, limit - time.monotonic())
+        return self._started_one("join").shutdown.requested.wait(timeout)
 
     def _wait_closed(self) -> None:
         """Wait until the listeners are closed, once the engine was told to stop."""
-        has_closed = self._started_one("join").shutdown.has_closed
-        while not has_closed.wait(SIGNAL_SECONDS):
-            take_calls()  # and let signals in
+        self._started_one("join").shutdown.has_closed.wait()
 
     @property
     def _seconds_left(self) -> float:

@@ -12,12 +12,12 @@ signal handler may ask.
 import enum
 import logging
 import math
-import threading
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Final
 
+from floodway.conn.main_thread import Event
 from floodway.conn.reactor import Admission, Reactor
 from floodway.conn.reactors import Reactors
 
@@ -50,8 +50,8 @@ class Shutdown:
     def __init__(self, reactors: Reactors, admission: Admission) -> None:
         self.phase: Phase = Phase.SERVING
         self.deadline: float = math.inf
-        self.requested: threading.Event = threading.Event()
-        self.has_closed: threading.Event = threading.Event()
+        self.requested: Event = Event()
+        self.has_closed: Event = Event()
         """Set when the listeners are closed, or the time for it is over."""
         self._progress = -math.inf  # when something last happened
         self._accepting = [reactor.core for reactor in reactors.accepting]
