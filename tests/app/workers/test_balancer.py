@@ -47,8 +47,9 @@ def test_least_connections_fills_the_gaps_that_closes_have_left(tmp_path: Path, 
                 peer.close()
         left = [pair for pair in by_worker if pair[1] != emptied]
         wait_until(lambda: _connections(left[0][0])[emptied] == 0, "the closes to be seen")
-        newcomers = [kept.enter_context(service.dial()) for _ in range(60)]
-        counts = Counter(pid for _, pid in left) + Counter(ask(peer)[0] for peer in newcomers)
+        # One by one: to a worker that has not taken some ten yet, no more are handed.
+        newcomers = Counter(ask(kept.enter_context(service.dial()))[0] for _ in range(60))
+        counts = Counter(pid for _, pid in left) + newcomers
         assert max(counts.values()) - min(counts.values()) <= 2, counts
 
 
@@ -85,6 +86,7 @@ def test_killing_the_accepting_process_costs_no_established_connection(tmp_path:
         WorkerService(tmp_path, "--workers", "2", *LEAST) as service,
         Visitors(service.target) as visitors,
     ):
+        service.wait_said(r"the accepting process \(pid \d+\) serves")
         service.wait_serving(2)
         with persistent(service, 10) as peers:
             for number in range(1, 7):
@@ -97,8 +99,9 @@ def test_killing_the_accepting_process_costs_no_established_connection(tmp_path:
                 assert ask(peer)[0] == pid
         before = visitors.outcomes["answered"]
         wait_until(lambda: visitors.outcomes["answered"] > before + 20, "further answers")
-    assert set(visitors.outcomes) <= {"answered", "ConnectionResetError"}, visitors.outcomes
-    assert visitors.outcomes["ConnectionResetError"] <= 6 * 3, "what it had accepted and not handed over"
+    # Of what it had accepted and not handed over, the kernel resets where a question had come, and else ends in order.
+    assert set(visitors.outcomes) <= {"answered", "ConnectionResetError", "ended without an answer"}, visitors.outcomes
+    assert visitors.outcomes.total() - visitors.outcomes["answered"] <= 6 * 3
 
 
 def test_nobody_is_handed_to_a_worker_that_is_full(tmp_path: Path) -> None:
