@@ -47,7 +47,7 @@ def test_an_answer_does_not_wait_for_the_other_messages_of_its_batch(driver: Any
             assert read_exactly(peer, 4) == b"ping"
 
 
-def test_every_connection_has_its_turn_when_each_batch_ends_after_one_message(
+def test_every_connection_has_its_turn_when_batches_pause_after_each_message(
     driver: Any, engine_with: MakeEngine
 ) -> None:
     handler = Slow(0.015)
@@ -114,3 +114,14 @@ def test_who_waits_in_the_kernel_is_not_idle(driver: Any, engine_with: MakeEngin
         (error,) = handler.wait_closed()
         assert isinstance(error, floodway.IdleTimeout)
         assert handler.handled == frames
+
+
+def test_a_stop_while_a_batch_pauses_loses_no_answer(driver: Any, engine_with: MakeEngine) -> None:
+    handler, clients = Slow(0.02), 40
+    with engine_with(handler, driver=driver, **MODELS["single"]) as engine, dial_many(engine, clients) as peers:
+        for peer in peers:
+            peer.sendall(b"ping")
+        assert read_exactly(peers[0], 4) == b"ping"
+        engine.stop()
+        for peer in peers[1:]:
+            assert read_exactly(peer, 4) == b"ping"

@@ -3,8 +3,8 @@
 //! # Rules
 //! - The connection at the front of the ready list is served until it has nothing more, is paused, or the batch is
 //!   over; then it goes behind the others. One with thousands of frames fills at most one batch before they had theirs.
-//! - A batch is over after `max_batch` events, or with the one that has lasted `BATCH_NANOS`: what handlers have
-//!   answered is sent between batches, and timers fire then.
+//! - A batch is over after `max_batch` events. It pauses with the one that makes it last `SLICE_NANOS`: what handlers have
+//!   answered is sent, and timers fire; then it goes on, and nothing is received before its end.
 //! - A frame is cut when it is asked for, so what a handler does (close, pause, another framing) holds for the rest.
 
 use std::ops::Range;
@@ -22,8 +22,8 @@ use crate::reactor::Reactor;
 use crate::read::{Looked, look_at};
 use crate::reason::CloseReason;
 
-/// As long as a tick of the timers, which a longer batch would make late.
-const BATCH_NANOS: u64 = TICK_MILLIS as u64 * 1_000_000;
+/// As long as a tick of the timers, which would be late without a pause.
+const SLICE_NANOS: u64 = TICK_MILLIS as u64 * 1_000_000;
 
 /// Something for Python.
 #[derive(Debug)]
@@ -117,10 +117,14 @@ enum Next<M> {
 }
 
 impl<H: Host> Reactor<H> {
-    /// The next event of the running batch; None at its end.
+    /// The next event of the running batch; None at its end, and where it pauses.
     pub fn next_event(&mut self) -> Option<Event<'_, H>> {
-        if self.events_left == 0 || self.lasts_too_long() {
+        if self.events_left == 0 {
             return self.next_foreign();
+        }
+        if self.events_given > 0 && coarse_nanos() - self.slice_began > SLICE_NANOS {
+            self.is_paused = true;
+            return None;
         }
         self.events_left -= 1;
         self.events_given += 1;
@@ -254,6 +258,7 @@ impl<H: Host> Reactor<H> {
             }
             Looked::Frame => {
                 active.busy = waits;
+                slot.progress = self.now; // whose input had to wait is not idle
                 let next = take_frame(active);
                 if let Next::Frame { range, .. } = &next {
                     self.shared.stats.bytes_copied.add(range.len() as u64);
@@ -268,8 +273,11 @@ impl<H: Host> Reactor<H> {
         self.release(token.slot);
     }
 
-    /// Ends the running batch: what was not consumed is kept, and comes in the next one.
-    pub(crate) fn end_batch(&mut self) {
+    /// Ends the running batch: what was not consumed is kept, and comes in the next one. Returns false if it only pauses.
+    pub(crate) fn end_batch(&mut self) -> bool {
+        if std::mem::take(&mut self.is_paused) {
+            return false;
+        }
         self.events_left = 0;
         self.foreign_ready.clear(); // the next wait tells them again
         if self.is_amid
@@ -279,10 +287,7 @@ impl<H: Host> Reactor<H> {
         }
         self.is_amid = false;
         self.connections_left = 0;
-    }
-
-    fn lasts_too_long(&self) -> bool {
-        self.events_given > 0 && coarse_nanos() - self.batch_began > BATCH_NANOS
+        true
     }
 }
 

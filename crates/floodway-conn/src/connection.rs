@@ -80,7 +80,7 @@ pub(crate) struct Slot {
     /// The number of its `Active` plus one; 0: none.
     pub active: u32,
     pub timer: Option<TimerId>,
-    /// The tick of the last byte received or sent.
+    /// The tick of the last byte received, delivered or sent.
     pub progress: u32,
     pub route: u16,
     pub state: State,

@@ -6,7 +6,7 @@ use floodway_base::Protocol;
 use floodway_sys::socket;
 
 use crate::clock::{is_before, ticks};
-use crate::connection::{Active, State};
+use crate::connection::{Active, Marks, State};
 use crate::message::Host;
 use crate::reactor::{Owner, Reactor};
 use crate::reason::CloseReason;
@@ -148,6 +148,7 @@ impl<H: Host> Reactor<H> {
                 let rests = may_idle(active.as_deref(), speaks);
                 if slot.state == State::Open
                     && rests
+                    && !slot.marks.has(Marks::READY)
                     && idle.is_some_and(|idle| is_due(slot.progress.wrapping_add(idle)))
                 {
                     let has_output = active.is_some_and(|active| !active.is_flushed());

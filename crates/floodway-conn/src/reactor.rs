@@ -148,19 +148,11 @@ struct View<'a, H: Host> {
     shared: &'a Shared<H>,
     pool: &'a BlockPool,
     admission: &'a Admission,
-    now: u32,
 }
 
-impl<H: Host> View<'_, H> {
-    /// Whether a connection that is ready to be received from has to wait, since Python has not seen all that came before.
-    fn is_behind(now: u32, slot: &mut Slot, active: &Active<H>) -> bool {
-        let is_behind =
-            slot.state == State::Open && slot.marks.has(Marks::READY) && active.input.len() > 0;
-        if is_behind {
-            slot.progress = now; // its peer is not idle
-        }
-        is_behind
-    }
+/// Whether a connection that is ready to be received from has to wait, since Python has not seen all that came before.
+fn is_behind<H: Host>(slot: &Slot, active: &Active<H>) -> bool {
+    slot.state == State::Open && slot.marks.has(Marks::READY) && active.input.len() > 0
 }
 
 impl<H: Host> Sockets for View<'_, H> {
@@ -183,7 +175,7 @@ impl<H: Host> Sockets for View<'_, H> {
                 let buffer = floodway_base::LinkBuffer::new(self.pool.clone());
                 active.input = Input::Chain(Box::new(buffer));
             }
-            let behind = Self::is_behind(self.now, slot, active);
+            let behind = is_behind(slot, active);
             return Some(Target {
                 fd: slot.socket.as_ref()?.as_fd(),
                 receive: active.interest.receive,
@@ -199,7 +191,7 @@ impl<H: Host> Sockets for View<'_, H> {
         let interest = active
             .as_ref()
             .map_or(Interest::RECEIVE, |active| active.interest);
-        let behind = active.is_some_and(|active| Self::is_behind(self.now, slot, active));
+        let behind = active.is_some_and(|active| is_behind(slot, active));
         Some(Target {
             fd: slot.socket.as_ref()?.as_fd(),
             receive: interest.receive,
@@ -263,8 +255,10 @@ pub struct Reactor<H: Host> {
     pub(crate) connections_left: usize,
     /// Whether the connection at the front of `ready` was served in this batch, and has more.
     pub(crate) is_amid: bool,
-    /// When the batch began, on the coarse clock.
-    pub(crate) batch_began: u64,
+    /// Whether the batch goes on after this poll.
+    pub(crate) is_paused: bool,
+    /// When the batch began or went on, on the coarse clock.
+    pub(crate) slice_began: u64,
     pub(crate) events_given: usize,
     completions: Vec<Completion>,
     expired: Vec<(TimerId, Owner)>,
@@ -333,7 +327,8 @@ impl<H: Host> Reactor<H> {
             events_left: 0,
             connections_left: 0,
             is_amid: false,
-            batch_began: 0,
+            is_paused: false,
+            slice_began: 0,
             events_given: 0,
             completions: Vec::new(),
             expired: Vec::new(),
@@ -365,7 +360,7 @@ impl<H: Host> Reactor<H> {
         let started = Instant::now();
         let deadline = timeout.and_then(|timeout| started.checked_add(timeout));
         self.end_python(started);
-        self.end_batch();
+        let is_over = self.end_batch();
         let mut blocked_nanos = 0;
         let polled = loop {
             self.take_messages();
@@ -373,6 +368,9 @@ impl<H: Host> Reactor<H> {
             self.settle_touched();
             if self.shared.take_stop() {
                 break Polled::Stopped;
+            }
+            if !is_over {
+                break Polled::Batch;
             }
             let may_block = !self.has_events()
                 && self.handshakes.is_empty()
@@ -406,6 +404,10 @@ impl<H: Host> Reactor<H> {
             }
         };
         self.begin_python(started, blocked_nanos);
+        if is_over {
+            self.events_left = self.limits.max_batch;
+            self.connections_left = self.ready.len();
+        }
         Ok(polled)
     }
 
@@ -447,7 +449,6 @@ impl<H: Host> Reactor<H> {
             shared: &self.shared,
             pool: &self.pool,
             admission: &self.admission,
-            now: self.now,
         };
         self.driver.wait(timeout, &mut view, &mut self.completions)
     }
@@ -559,9 +560,7 @@ impl<H: Host> Reactor<H> {
         stats.blocks_in_use.set(self.pool.blocks_in_use() as u64);
         self.polled_at = now;
         self.events_given = 0;
-        self.batch_began = floodway_sys::limits::coarse_nanos();
-        self.events_left = self.limits.max_batch;
-        self.connections_left = self.ready.len();
+        self.slice_began = floodway_sys::limits::coarse_nanos();
         self.shared
             .set_busy_since(floodway_sys::limits::monotonic_nanos());
     }
