@@ -20,7 +20,10 @@ ENDED = 130  # what shells return for a program that was interrupted
 
 
 def main() -> int:
-    """Do what the command line asks for. Returns 1 if a peer gave nothing sound in a cell, 130 if it was ended."""
+    """Do what the command line asks for. Returns 130 if it was ended, 1 if a comparison found another order.
+
+    A peer that gave nothing sound is a finding, which its figure tells, and no error.
+    """
     arguments = _parse()
     if arguments.only_draw:
         draw(arguments.results)
@@ -47,8 +50,8 @@ def main() -> int:
     if arguments.draw:
         draw(arguments.results)
     for name in sorted(runner.failed):
-        print(f"{peers[name].label} gave nothing sound in some cell", file=sys.stderr)
-    return 1 if runner.failed else 0
+        print(f"{peers[name].label} gave nothing sound in some cell: RESULTS.md says why", file=sys.stderr)
+    return 0
 
 
 def compare(first: Path, second: Path) -> int:

@@ -1,7 +1,7 @@
 """What is kept of a scene: one file of JSON lines, each appended as soon as its repetition is over.
 
-A run that was cut off goes on where it was: what stands in the file with the same profile and commit is not measured
-again. What is from another profile or commit goes when the scene is measured: a figure is of one state of the code.
+A run that was cut off goes on where it was: what stands in the file with the same profile, commit and machine is not
+measured again. Anything else goes when the scene is measured: a figure is of one state of the code, on one machine.
 """
 
 import json
@@ -22,16 +22,17 @@ def read_lines(path: Path) -> list[Line]:
 
 
 class Journal:
-    """The journal of one scene, opened to go on with it under one profile and commit."""
+    """The journal of one scene, opened to go on with it under one profile and commit, on one machine."""
 
-    def __init__(self, path: Path, *, profile: str, commit: str, fresh: bool = False) -> None:
+    def __init__(self, path: Path, *, profile: str, commit: str, machine: object, fresh: bool = False) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
+        same = {"profile": profile, "commit": commit, "machine": machine}
         kept = [
             line
             for line in ([] if fresh else read_lines(path))
             # Who was skipped is looked at again: meanwhile the reason may have gone.
-            if line["profile"] == profile and line["commit"] == commit and "skipped" not in line
+            if "skipped" not in line and {name: line[name] for name in same} == same
         ]
         self._done = {_key(line["point"], line["peer"], line["round"]) for line in kept}
         draft = path.with_suffix(".draft")

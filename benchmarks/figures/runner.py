@@ -54,6 +54,7 @@ class Runner:
         self._say = say
         self._prepared = Prepared(peers)
         self._commit = commit()
+        self._machine = describe_machine()
         self._cores = divide_cores()
         self._no_generator = generator.check_available()
         self.failed: set[str] = set()
@@ -66,7 +67,7 @@ class Runner:
     def run(self, scene: Scene) -> None:
         """Measure what the journal does not have yet."""
         path = self._folder / f"{scene.name}.jsonl"
-        journal = Journal(path, profile=self._profile, commit=self._commit, fresh=self._fresh)
+        journal = Journal(path, profile=self._profile, commit=self._commit, machine=self._machine, fresh=self._fresh)
         self._say(f"\n{scene.name}: {scene.title}")
         for cell in self.plan(scene):
             self._run(cell, journal)
@@ -110,7 +111,7 @@ class Runner:
             "profile": self._profile,
             "commit": self._commit,
             "date": today(),
-            "machine": describe_machine(),
+            "machine": self._machine,
             "versions": self._prepared.versions([peer]),
             "cores": {
                 "server": sorted(self._cores.server),

@@ -36,9 +36,13 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def line(*, commit: str = "abc", round_number: int = 1) -> dict[str, Any]:
+def line(*, commit: str = "abc", machine: str = "ours", round_number: int = 1) -> dict[str, Any]:
     about = {"scene": "s", "point": POINT, "peer": "c", "label": "C", "profile": "standard", "commit": commit}
-    return about | {"round": round_number, "metrics": {}, "problems": []}
+    return about | {"machine": machine, "round": round_number, "metrics": {}, "problems": []}
+
+
+def opened(path: Path, *, commit: str = "abc", fresh: bool = False) -> Journal:
+    return Journal(path, profile="standard", commit=commit, machine="ours", fresh=fresh)
 
 
 def test_every_peer_of_a_scene_exists_and_speaks_what_is_asked(scenes: list[Scene]) -> None:
@@ -93,41 +97,48 @@ def test_who_is_not_measured_has_a_reason() -> None:
     assert "not in the standard profile" in left_out[-1]["go_hertz"]
 
 
+def test_a_journal_does_not_go_on_with_what_another_machine_measured(tmp_path: Path) -> None:
+    path = tmp_path / "s.jsonl"
+    opened(path).append(line(machine="theirs"))
+    assert not opened(path).has(POINT, "c", 1)
+    assert read_lines(path) == []
+
+
 def test_a_journal_goes_on_with_the_same_commit_and_profile_only(tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
-    journal = Journal(path, profile="standard", commit="abc")
+    journal = opened(path)
     assert not journal.has(POINT, "c", 1)
     journal.append(line())
     assert journal.has(POINT, "c", 1)
 
-    again = Journal(path, profile="standard", commit="abc")
+    again = opened(path)
     assert again.has(dict(reversed(POINT.items())), "c", 1)
     assert not again.has(POINT, "c", 2)
     assert not again.has(POINT | {"size": 1}, "c", 1)
-    assert not Journal(path, profile="standard", commit="abc", fresh=True).has(POINT, "c", 1)
+    assert not opened(path, fresh=True).has(POINT, "c", 1)
     again.append(line(commit="older"))
-    assert not Journal(path, profile="standard", commit="newer").has(POINT, "c", 1)
+    assert not opened(path, commit="newer").has(POINT, "c", 1)
     assert read_lines(path) == []
 
 
 def test_who_was_skipped_is_looked_at_again(tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
     skip = {"scene": "s", "point": POINT, "peer": "go", "label": "Go", "skipped": "go is not installed"}
-    Journal(path, profile="standard", commit="abc").append({**skip, "profile": "standard", "commit": "abc"})
+    opened(path).append({**skip, "profile": "standard", "commit": "abc"})
     assert [each["skipped"] for each in read_lines(path)] == ["go is not installed"]
-    Journal(path, profile="standard", commit="abc")
+    opened(path)
     assert read_lines(path) == []
 
 
 def test_a_line_that_was_cut_off_is_measured_again(tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
-    journal = Journal(path, profile="standard", commit="abc")
+    journal = opened(path)
     journal.append(line())
     journal.append(line(round_number=2))
     path.write_text(path.read_text()[:-20])
     assert [each["round"] for each in read_lines(path)] == [1]
 
-    again = Journal(path, profile="standard", commit="abc")
+    again = opened(path)
     assert again.has(POINT, "c", 1)
     assert not again.has(POINT, "c", 2)
     again.append(line(round_number=2))
