@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+from figures.second import kept
 from figures.series import read_journal
 from harness.measure import Repetition
 from harness.result import Result, read_results
@@ -98,4 +99,5 @@ def test_noise_and_short_profiles_are_admitted() -> None:
 
 @pytest.mark.skipif(not REPORT.exists(), reason="no report yet: `make bench` writes it")
 def test_the_report_in_the_repository_is_what_its_result_files_say() -> None:
-    assert REPORT.read_text() == report(read_results(RESULTS), read_journal(JOURNALS))
+    scenes = read_journal(JOURNALS)
+    assert REPORT.read_text() == report(read_results(RESULTS), scenes, kept(JOURNALS, scenes))

@@ -67,7 +67,7 @@ def test_requests_may_come_in_any_pieces_and_together(c_server: Server) -> None:
 
 def test_answers_in_full_to_a_client_that_reads_late(c_server: Server) -> None:
     """Answers are sent in parts, and what came behind the request of a stuck one waits; reading stops meanwhile."""
-    count, body = 20_000, b"\x07\x05"
+    count, body = 40_000, b"\x07\x05"
     unsent, received = memoryview(post(body) * count), bytearray()
     with connect(c_server, buffers=16384) as client:
         client.settimeout(0.3)
@@ -97,7 +97,7 @@ def test_a_length_that_is_no_number_ends_the_connection(c_server: Server, length
 
 def test_a_request_longer_than_a_read_ends_the_connection(c_server: Server) -> None:
     with connect(c_server) as client:
-        client.sendall(post(b"x" * 65536)[:65536])
+        client.sendall(post(b"x" * 131072)[:131072])
         assert client.recv(100) == b""
 
 
