@@ -33,9 +33,9 @@ class Slow(Journal):
         conn.write(data)
 
 
-def test_an_answer_does_not_wait_for_the_other_messages_of_its_batch(driver: Any, engine_with: MakeEngine) -> None:
+def test_an_answer_does_not_wait_for_the_other_messages_of_its_batch(engine_with: MakeEngine) -> None:
     handler, clients = Slow(0.05), 40
-    with engine_with(handler, driver=driver, **MODELS["single"]) as engine, dial_many(engine, clients) as peers:
+    with engine_with(handler, **MODELS["single"]) as engine, dial_many(engine, clients) as peers:
         for peer in peers:
             peer.sendall(b"ping")
         with selectors.DefaultSelector() as selector:
@@ -47,12 +47,10 @@ def test_an_answer_does_not_wait_for_the_other_messages_of_its_batch(driver: Any
             assert read_exactly(peer, 4) == b"ping"
 
 
-def test_every_connection_has_its_turn_when_batches_pause_after_each_message(
-    driver: Any, engine_with: MakeEngine
-) -> None:
+def test_every_connection_has_its_turn_when_batches_pause_after_each_message(engine_with: MakeEngine) -> None:
     handler = Slow(0.015)
     with (
-        engine_with(handler, framing=floodway.Fixed(1), driver=driver, **MODELS["single"]) as engine,
+        engine_with(handler, framing=floodway.Fixed(1), **MODELS["single"]) as engine,
         dial_many(engine, 5) as peers,
     ):
         for _ in range(3):
@@ -63,9 +61,7 @@ def test_every_connection_has_its_turn_when_batches_pause_after_each_message(
 
 
 @pytest.mark.parametrize("framing", [floodway.Lines(), floodway.Buffered()], ids=repr)
-def test_who_sends_faster_than_it_is_handled_waits_in_the_kernel(
-    framing: Any, driver: Any, engine_with: MakeEngine
-) -> None:
+def test_who_sends_faster_than_it_is_handled_waits_in_the_kernel(framing: Any, engine_with: MakeEngine) -> None:
     taken = 0
 
     class Sink(Journal):
@@ -83,7 +79,7 @@ def test_who_sends_faster_than_it_is_handled_waits_in_the_kernel(
             except TimeoutError:
                 continue
 
-    with engine_with(Sink(), framing=framing, driver=driver, **MODELS["single"]) as engine, dial(engine) as peer:
+    with engine_with(Sink(), framing=framing, **MODELS["single"]) as engine, dial(engine) as peer:
         peer.settimeout(0.1)
         until = time.monotonic() + 1.5
         sender = threading.Thread(target=flood, args=(peer,))
@@ -97,7 +93,7 @@ def test_who_sends_faster_than_it_is_handled_waits_in_the_kernel(
         wait_until(lambda: engine.stats().total.bytes_in == taken)
 
 
-def test_who_waits_in_the_kernel_is_not_idle(driver: Any, engine_with: MakeEngine) -> None:
+def test_who_waits_in_the_kernel_is_not_idle(engine_with: MakeEngine) -> None:
     class Count(Journal):
         handled = 0
 
@@ -107,7 +103,7 @@ def test_who_waits_in_the_kernel_is_not_idle(driver: Any, engine_with: MakeEngin
 
     handler, frames = Count(), 400  # two reads of 131 frames take longer than the idle timeout
     with (
-        engine_with(handler, framing=floodway.Fixed(1000), idle_timeout=0.4, driver=driver) as engine,
+        engine_with(handler, framing=floodway.Fixed(1000), idle_timeout=0.4) as engine,
         dial(engine) as peer,
     ):
         peer.sendall(bytes(1000 * frames))
@@ -116,9 +112,9 @@ def test_who_waits_in_the_kernel_is_not_idle(driver: Any, engine_with: MakeEngin
         assert handler.handled == frames
 
 
-def test_a_stop_while_a_batch_pauses_loses_no_answer(driver: Any, engine_with: MakeEngine) -> None:
+def test_a_stop_while_a_batch_pauses_loses_no_answer(engine_with: MakeEngine) -> None:
     handler, clients = Slow(0.02), 40
-    with engine_with(handler, driver=driver, **MODELS["single"]) as engine, dial_many(engine, clients) as peers:
+    with engine_with(handler, **MODELS["single"]) as engine, dial_many(engine, clients) as peers:
         for peer in peers:
             peer.sendall(b"ping")
         assert read_exactly(peers[0], 4) == b"ping"

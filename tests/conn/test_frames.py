@@ -227,7 +227,7 @@ def test_a_buffer_left_alone_ends_the_connection_at_max_input(model: str, engine
 
 @pytest.mark.parametrize("model", ["single", "single+threads"])
 def test_who_takes_a_whole_buffer_each_time_may_be_sent_more_than_max_input_at_once(
-    model: str, driver: Any, engine_with: MakeEngine
+    model: str, engine_with: MakeEngine
 ) -> None:
     class Taker(Journal):
         framing = floodway.Buffered()
@@ -236,12 +236,12 @@ def test_who_takes_a_whole_buffer_each_time_may_be_sent_more_than_max_input_at_o
             conn.write(data)
 
     sent = random.Random(7).randbytes(1 << 20)
-    with engine_with(Taker(), max_input=1_000, driver=driver, **MODELS[model]) as engine, dial(engine) as peer:
+    with engine_with(Taker(), max_input=1_000, **MODELS[model]) as engine, dial(engine) as peer:
         assert converse([peer], [sent]) == [sent]
 
 
 @pytest.mark.parametrize("framing", [floodway.Raw(), floodway.Buffered()], ids=repr)
-def test_a_read_takes_no_more_than_its_chunk(framing: Any, driver: Any, engine_with: MakeEngine) -> None:
+def test_a_read_takes_no_more_than_its_chunk(framing: Any, engine_with: MakeEngine) -> None:
     lengths: list[int] = []
 
     class Measure(Journal):
@@ -251,7 +251,7 @@ def test_a_read_takes_no_more_than_its_chunk(framing: Any, driver: Any, engine_w
 
     handler = Measure()
     sent = bytes(1 << 18)
-    with engine_with(handler, framing=framing, read_chunk=5_000, driver=driver) as engine, dial(engine) as peer:
+    with engine_with(handler, framing=framing, read_chunk=5_000) as engine, dial(engine) as peer:
         assert converse([peer], [sent]) == [sent]
     assert max(lengths) == 5_000
     assert sum(lengths) == len(sent)

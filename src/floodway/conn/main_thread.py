@@ -29,7 +29,7 @@ class Event(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is set, for `timeout` seconds at most (None: without end). Returns whether it is."""
-        if not _is_main_thread():
+        if not is_main_thread():
             return super().wait(timeout)
         return wait_until(self._look, timeout)
 
@@ -40,7 +40,7 @@ class Event(threading.Event):
 
 def call_on_main_thread(function: Callable[[], Result]) -> Result:
     """Call it there, and return or raise what it does. RuntimeError if nobody there waits for an engine."""
-    if _is_main_thread():
+    if is_main_thread():
         return function()
     answer: Future[Result] = Future()
     _calls.put((function, answer))
@@ -56,7 +56,7 @@ def call_on_main_thread(function: Callable[[], Result]) -> Result:
 
 def take_calls() -> None:
     """Make the calls that others wait for, if this is the main thread."""
-    if not _is_main_thread():
+    if not is_main_thread():
         return
     while True:
         try:
@@ -70,5 +70,6 @@ def take_calls() -> None:
                 answer.set_exception(error)
 
 
-def _is_main_thread() -> bool:
+def is_main_thread() -> bool:
+    """Whether the caller is on it."""
     return threading.current_thread() is threading.main_thread()

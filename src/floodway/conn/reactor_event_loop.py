@@ -7,9 +7,9 @@ that costs no system call while it is busy, so the pair is left to signals.
 
 import asyncio
 import signal
-import threading
 from socket import socket
 
+from floodway.conn.main_thread import is_main_thread
 from floodway.conn.reactor import Reactor
 from floodway.conn.selector import ReactorSelector
 
@@ -30,7 +30,7 @@ class ReactorEventLoop(asyncio.SelectorEventLoop):
         """Run until `stop` is called. Between two runs the loop may move to another thread."""
         if self.is_running():  # CPython 3.13.0 would forget that it runs before it refuses
             raise RuntimeError("this event loop is running already; await instead, or make a task")
-        takes_signals = self._needs_wakeup_fd and not self.is_closed() and _is_main_thread()
+        takes_signals = self._needs_wakeup_fd and not self.is_closed() and is_main_thread()
         # As asyncio's proactor loop does: also without a signal handler of the loop's, for Ctrl-C.
         previous = signal.set_wakeup_fd(self._csock.fileno()) if takes_signals else -1
         try:
@@ -43,13 +43,9 @@ class ReactorEventLoop(asyncio.SelectorEventLoop):
     def remove_signal_handler(self, sig: int) -> bool:
         """Remove the handler of a signal; returns whether there was one."""
         removed = super().remove_signal_handler(sig)
-        if self._needs_wakeup_fd and self.is_running() and _is_main_thread():
+        if self._needs_wakeup_fd and self.is_running() and is_main_thread():
             signal.set_wakeup_fd(self._csock.fileno())  # asyncio has unset it with the last handler
         return removed
 
     def _write_to_self(self) -> None:
         self._core.wake()
-
-
-def _is_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()

@@ -15,6 +15,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use floodway_base::Token;
+use floodway_base::limits::BLOCK_CLASS_BYTES;
 use floodway_sys::{Errno, file, socket};
 
 use super::foreign::Foreign;
@@ -25,7 +26,7 @@ use crate::acceptor::Source;
 /// what travels through the processor's caches at a time.
 const ENOUGH_BYTES: usize = 128 * 1024;
 /// What a connection's own buffer receives into, unless the last one sent more: the largest block that is pooled.
-const BLOCK_BYTES: usize = 64 * 1024;
+const BLOCK_BYTES: usize = BLOCK_CLASS_BYTES[BLOCK_CLASS_BYTES.len() - 1];
 /// The room in a connection's last block for which no new one is taken: a peer that sends byte by byte must not cost
 /// a block for each.
 const KEPT_ROOM_BYTES: usize = 4 * 1024;
